@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the monitor and the guest kernel agree on: the machine's memory map,
+ * the boot info and the hypercalls. Freestanding; shared by both sides, which
+ * are compiled apart: every layout is fixed and asserted. Guest addresses are
+ * plain integers here, so that the host cannot dereference one by accident.
+ */
+#ifndef CUSTOS_ABI_H
+#define CUSTOS_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CUSTOS_ABI_MAGIC UINT32_C(0x74737563) /* "cust" */
+#define CUSTOS_ABI_VERSION 1
+
+/*
+ * Guest-physical map. RAM starts at 4 GiB, clear of everything a PC has below.
+ * The other regions are slots of the monitor's; the kernel never names them.
+ */
+#define CUSTOS_RAM_BASE UINT64_C(0x0100000000)
+#define CUSTOS_RAM_MAX UINT64_C(0x4000000000) /* 256 GiB */
+#define CUSTOS_DEVICE_BASE UINT64_C(0x6000000000) /* pages without RAM */
+#define CUSTOS_MONITOR_BASE UINT64_C(0x7000000000) /* tables for stepping */
+#define CUSTOS_ALIAS_BASE UINT64_C(0x8000000000) /* RAM again, always open */
+
+/*
+ * Guest-virtual map set up by the monitor: all of RAM (writable, supervisor,
+ * no-execute) at DIRECT + gpa, and the kernel image at its link address with
+ * the permissions of its segments. The lower half belongs to programs.
+ */
+#define CUSTOS_DIRECT_BASE UINT64_C(0xffff800000000000)
+#define CUSTOS_KERNEL_BASE UINT64_C(0xffffffff80000000)
+#define CUSTOS_USER_END UINT64_C(0x00007ffffffff000)
+
+#define CUSTOS_CPUS_MAX 16
+#define CUSTOS_NAME_MAX 32 /* bytes, NUL included, padded with NULs */
+#define CUSTOS_MODULES_MAX 16
+#define CUSTOS_SEGMENTS_MAX 8
+#define CUSTOS_DEVICES_MAX 16
+#define CUSTOS_ARGS_MAX 4096
+
+#define CUSTOS_SEGMENT_READ 1u
+#define CUSTOS_SEGMENT_WRITE 2u
+#define CUSTOS_SEGMENT_EXEC 4u
+
+/*
+ * One loadable piece of a program. The monitor has checked it: va and mem_size
+ * are page aligned, inside [CUSTOS_ABI_PAGE, CUSTOS_USER_END), no two segments
+ * share a page; the first data_size bytes are at gpa data (page aligned; the
+ * bytes around the file's own are zero), the rest up to mem_size is zero.
+ */
+struct custos_segment {
+	uint64_t va;
+	uint64_t mem_size;
+	uint64_t data;
+	uint64_t data_size;
+	uint32_t flags; /* CUSTOS_SEGMENT_* */
+	uint32_t reserved;
+};
+
+/* A program the kernel can start. Module 0 is started at boot. */
+struct custos_module {
+	char name[CUSTOS_NAME_MAX];
+	uint64_t entry;
+	uint32_t segment_count;
+	uint32_t reserved;
+	struct custos_segment segments[CUSTOS_SEGMENTS_MAX];
+};
+
+/* Guest-physical pages without RAM: every access is the keeper's to answer. */
+struct custos_device {
+	char name[CUSTOS_NAME_MAX];
+	uint64_t gpa;
+	uint64_t size; /* page aligned */
+};
+
+/*
+ * Per-CPU words the kernel keeps up to date so that the monitor can tell who
+ * runs where without asking. Written by the kernel on that CPU only.
+ */
+struct custos_cpu_state {
+	uint64_t process; /* id of the process whose user code runs; 0: none */
+	uint64_t reserved[7];
+};
+
+struct custos_boot_info {
+	uint32_t magic;
+	uint32_t abi_version;
+	uint32_t cpu_count;
+	uint32_t module_count;
+	uint32_t device_count;
+	uint32_t args_count; /* strings in args, program name first */
+	uint32_t xsave_size; /* bytes of an XSAVE area for the enabled XCR0 */
+	uint32_t tsc_khz;
+	uint64_t xcr0; /* set on every CPU before it starts */
+	uint64_t ram_base, ram_size;
+	uint64_t free_base, free_size; /* RAM the kernel may allocate */
+	/*
+	 * One bit per frame of RAM, bit n of byte n / 8 for the frame at
+	 * ram_base + n * 4096; set while the monitor keeps that frame. The
+	 * kernel must copy to and from such a frame with
+	 * CUSTOS_CALL_COPY. Written by the monitor only.
+	 */
+	uint64_t kept_map; /* gpa */
+	struct custos_cpu_state cpus[CUSTOS_CPUS_MAX];
+	struct custos_device devices[CUSTOS_DEVICES_MAX];
+	struct custos_module modules[CUSTOS_MODULES_MAX];
+	char args[CUSTOS_ARGS_MAX]; /* args_count NUL-terminated strings */
+};
+
+/*
+ * Every vCPU starts at the kernel's ELF entry, at CPL 0 in 64-bit mode, with
+ * interrupts off, rdi = virtual address of the boot info (in the direct map),
+ * rsi = cpu index, rsp undefined, a flat GDT (code 0x08, data 0x10), no IDT,
+ * CR0.PE PG WP NE ET MP, CR4.PAE OSFXSR OSXMMEXCPT OSXSAVE, EFER.LME LMA NXE
+ * SCE, the local APIC in x2APIC mode and enabled in its base MSR.
+ *
+ * Hypercalls: `out %eax, %dx` with dx = CUSTOS_PORT, eax = a CUSTOS_CALL
+ * number, arguments in rdi, rsi, r8, r9, r10; the result comes back in rax, all
+ * other registers stay. Results below zero are -CUSTOS_ERR_* of this file.
+ */
+#define CUSTOS_PORT 0x6375 /* "cu" */
+
+enum custos_call {
+	/* rdi = gpa, rsi = length (<= 4096, within one page). */
+	CUSTOS_CALL_CONSOLE = 1,
+	/* The machine is done: rdi = exit code (low 8 bits). No return. */
+	CUSTOS_CALL_EXIT = 2,
+	/* The kernel found itself broken: rdi = gpa of a message, rsi = its
+	 * length within one page. No return. */
+	CUSTOS_CALL_PANIC = 3,
+	/* A process exists and its first mappings are made, it has not run:
+	 * rdi = id (never reused, never 0), rsi = its cr3, r8 = module index,
+	 * r9 = gpa of its NUL-terminated name (CUSTOS_NAME_MAX bytes). */
+	CUSTOS_CALL_PROCESS_START = 4,
+	/* The process will not run again; its mappings are still there, none
+	 * of its frames has been freed: rdi = id, rsi = exit code (int64). */
+	CUSTOS_CALL_PROCESS_EXIT = 5,
+	/* Translations changed, TLBs are already flushed: rdi = cr3, rsi = va,
+	 * r8 = length in bytes. Before a frame that was mapped is freed. */
+	CUSTOS_CALL_SPACE_CHANGED = 6,
+	/* Copy between user memory and the kernel's, when a frame of the user
+	 * memory has its kept_map bit set: rdi = cr3, rsi = user va, r8 = gpa
+	 * of the kernel's bytes, r9 = length (neither side crosses a page),
+	 * r10 = CUSTOS_COPY_*. Result 0, or -CUSTOS_ERR_DENIED when a keeper
+	 * refused, or -CUSTOS_ERR_FAULT when va is not mapped so. */
+	CUSTOS_CALL_COPY = 7,
+	/* A process faulted and will be ended: rdi = id, rsi = gpa of a struct
+	 * custos_fault_report. The monitor prints it for people. */
+	CUSTOS_CALL_FAULT = 8,
+	CUSTOS_CALL_MAX
+};
+
+#define CUSTOS_COPY_SYSCALL_LOAD 0u /* user -> kernel */
+#define CUSTOS_COPY_SYSCALL_STORE 1u /* kernel -> user */
+#define CUSTOS_COPY_IPC_SRC 2u /* sender -> kernel */
+#define CUSTOS_COPY_IPC_DST 3u /* kernel -> receiver */
+
+#define CUSTOS_ERR_CALL 1 /* no such hypercall */
+#define CUSTOS_ERR_ARGUMENT 2
+#define CUSTOS_ERR_FAULT 3
+#define CUSTOS_ERR_DENIED 4
+
+/* The state of a faulting process, as its trap frame had it. */
+struct custos_fault_report {
+	uint64_t gpr[16]; /* hardware order: rax rcx rdx rbx rsp rbp rsi rdi.. */
+	uint64_t rip;
+	uint64_t rflags;
+	uint64_t vector;
+	uint64_t error_code;
+	uint64_t cr2;
+	uint64_t cr3;
+};
+
+#define CUSTOS_ABI_PAGE UINT64_C(4096)
+
+_Static_assert(sizeof(struct custos_segment) == 40, "abi");
+_Static_assert(offsetof(struct custos_segment, flags) == 32, "abi");
+_Static_assert(sizeof(struct custos_module) == 48 + 8 * 40, "abi");
+_Static_assert(offsetof(struct custos_module, entry) == 32, "abi");
+_Static_assert(offsetof(struct custos_module, segments) == 48, "abi");
+_Static_assert(sizeof(struct custos_device) == 48, "abi");
+_Static_assert(sizeof(struct custos_cpu_state) == 64, "abi");
+_Static_assert(offsetof(struct custos_boot_info, xcr0) == 32, "abi");
+_Static_assert(offsetof(struct custos_boot_info, ram_base) == 40, "abi");
+_Static_assert(offsetof(struct custos_boot_info, free_base) == 56, "abi");
+_Static_assert(offsetof(struct custos_boot_info, kept_map) == 72, "abi");
+_Static_assert(offsetof(struct custos_boot_info, cpus) == 80, "abi");
+_Static_assert(offsetof(struct custos_boot_info, devices) == 80 + 1024, "abi");
+_Static_assert(
+	offsetof(struct custos_boot_info, modules) == 80 + 1024 + 768, "abi");
+_Static_assert(offsetof(struct custos_boot_info, args) ==
+		80 + 1024 + 768 + 16 * 368,
+	"abi");
+_Static_assert(sizeof(struct custos_boot_info) ==
+		80 + 1024 + 768 + 16 * 368 + 4096,
+	"abi");
+_Static_assert(sizeof(struct custos_fault_report) == 22 * 8, "abi");
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keepers answer accesses. This header is the engine's side: what a keeper
+ * is, what it can answer, how it is asked. Which bytes are kept is in range.h.
+ * A keeper decides; it resumes nothing and knows no target.
+ */
+#ifndef CUSTOS_KEEPER_KEEPER_H
+#define CUSTOS_KEEPER_KEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "trace/access.h"
+#include "trace/sink.h"
+
+enum verdict_kind {
+	VERDICT_PASS, /* perform it on the backing */
+	VERDICT_SERVE, /* with the bytes in value */
+	VERDICT_ABSORB, /* complete the instruction, store nothing */
+	VERDICT_DENY, /* fault */
+	VERDICT_STEP, /* really execute it, others excluded; then stepped() */
+	VERDICT_STOP, /* stop the target */
+	/* answers to stepped() only */
+	VERDICT_CONTINUE,
+	VERDICT_ROLLBACK, /* put the old bytes and registers back */
+	VERDICT_KIND_MAX
+};
+
+const char *verdict_name(enum verdict_kind kind);
+
+/*
+ * value: access->size bytes, the engine's buffer, filled with old_bytes (loads
+ * and rmw) or new_bytes (stores) before the keeper is asked. serve on a load:
+ * the program sees value. On a store: value is stored. On an rmw: the
+ * instruction computes on value as if memory had held it, and its result is
+ * stored. Only kept bytes of value count; others come from memory.
+ */
+struct verdict {
+	enum verdict_kind kind;
+	uint8_t *value;
+	struct arch_fault fault; /* deny: default #PF at the address */
+	char reason[128]; /* stop, deny: for the report; may be "" */
+};
+
+/* One access the stepped instruction made inside the range. */
+struct step_piece {
+	uint64_t offset; /* in the range */
+	uint32_t size;
+	enum access_kind kind;
+	const uint8_t *old_bytes, *new_bytes;
+};
+
+/* What a stepped instruction did (only what lies in the range: the keeper of
+ * a range has no business with the rest). */
+struct step_report {
+	uint64_t next_ip; /* where it went */
+	unsigned times; /* 1 for the first step of this access */
+	bool faulted; /* did not retire; fault says why */
+	struct arch_fault fault;
+	const struct step_piece *pieces;
+	unsigned count;
+};
+
+struct keeper;
+
+/* How a keeper failed to answer. */
+enum keeper_status {
+	KEEPER_OK,
+	KEEPER_ERROR, /* raised an error or gave an impossible answer */
+	KEEPER_TIMEOUT, /* ran out of its budget */
+	KEEPER_GONE, /* cannot be asked any more */
+};
+
+/* access and stepped fill *verdict. Called with the keeper's lock held unless
+ * the keeper says it is concurrent. On failure fill err; the engine applies
+ * the range's default verdict, counts and reports it. */
+struct keeper_ops {
+	const char *name;
+	const char *help; /* one line */
+	bool concurrent;
+	enum keeper_status (*access)(struct keeper *keeper,
+		const struct access *access, struct verdict *verdict,
+		struct error *err);
+	enum keeper_status (*stepped)(struct keeper *keeper,
+		const struct access *access, const struct step_report *report,
+		struct verdict *verdict, struct error *err);
+	/* Both may be NULL. Before the target runs; after it has ended. */
+	enum keeper_status (*start)(struct keeper *keeper, struct error *err);
+	enum keeper_status (*finish)(struct keeper *keeper, struct error *err);
+	void (*destroy)(struct keeper *keeper);
+};
+
+/* Embedded first in a keeper's own structure. */
+struct keeper {
+	const struct keeper_ops *ops;
+	void *lock; /* the engine's */
+	uint64_t asked, failed; /* under the lock, or atomic if concurrent */
+};
+
+int keeper_init(struct keeper *keeper, const struct keeper_ops *ops);
+void keeper_destroy(struct keeper *keeper); /* calls ops->destroy */
+
+/* Ask, with the lock. On failure *verdict is fallback (PASS or DENY). */
+enum keeper_status keeper_ask(struct keeper *keeper,
+	const struct access *access, enum verdict_kind fallback,
+	struct verdict *verdict, struct error *err);
+enum keeper_status keeper_ask_stepped(struct keeper *keeper,
+	const struct access *access, const struct step_report *report,
+	enum verdict_kind fallback, struct verdict *verdict,
+	struct error *err);
+
+/* The keeper that always passes: ranges that are only watched. */
+struct keeper *keeper_pass_create(void);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/buf.h"
+
+#include <string.h>
+
+#include "tests/support/tests.h"
+
+static void json_escapes_quotes_controls_and_bad_utf8(void **state)
+{
+	static const struct {
+		const char *in;
+		size_t len;
+		const char *want;
+	} cases[] = {
+		{ "plain", 5, "\"plain\"" },
+		{ "a\"b\\c", 5, "\"a\\\"b\\\\c\"" },
+		{ "\n\0x", 3, "\"\\u000a\\u0000x\"" },
+		{ "\xc3\xa9", 2, "\"\xc3\xa9\"" },
+		{ "\xc0\xaf", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xed\xa0\x80", 3,
+			"\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" },
+		{ "\xe2\x82", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
+	};
+	struct buf buf = BUF_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_reset(&buf);
+		buf_add_json(&buf, cases[i].in, cases[i].len);
+		assert_string_equal(buf_str(&buf), cases[i].want);
+	}
+	buf_fini(&buf);
+}
+
+static void grows_and_keeps_what_was_there(void **state)
+{
+	struct buf buf = BUF_INIT;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&buf, "%d,", i);
+	assert_false(buf.failed);
+	assert_memory_equal(buf_str(&buf), "0,1,2,", 6);
+	assert_string_equal(buf_str(&buf) + buf.len - 4, "999,");
+	buf_fini(&buf);
+	assert_string_equal(buf_str(&buf), "");
+}
+
+static void hex_is_two_lower_case_digits_a_byte(void **state)
+{
+	struct buf buf = BUF_INIT;
+
+	(void)state;
+	buf_add_hex(&buf, "\x00\xab\x7f", 3);
+	assert_string_equal(buf_str(&buf), "00ab7f");
+	buf_fini(&buf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_escapes_quotes_controls_and_bad_utf8),
+		cmocka_unit_test(grows_and_keeps_what_was_there),
+		cmocka_unit_test(hex_is_two_lower_case_digits_a_byte),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
