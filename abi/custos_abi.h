@@ -17,12 +17,13 @@
 /*
  * Guest-physical map. RAM starts at 4 GiB, clear of everything a PC has below.
  * The other regions are slots of the monitor's; the kernel never names them.
+ * All of it fits 39 bits, the fewest a CPU with virtualization offers.
  */
 #define CUSTOS_RAM_BASE UINT64_C(0x0100000000)
-#define CUSTOS_RAM_MAX UINT64_C(0x4000000000) /* 256 GiB */
-#define CUSTOS_DEVICE_BASE UINT64_C(0x6000000000) /* pages without RAM */
-#define CUSTOS_MONITOR_BASE UINT64_C(0x7000000000) /* tables for stepping */
-#define CUSTOS_ALIAS_BASE UINT64_C(0x8000000000) /* RAM again, always open */
+#define CUSTOS_RAM_MAX UINT64_C(0x1000000000) /* 64 GiB */
+#define CUSTOS_DEVICE_BASE UINT64_C(0x2000000000) /* pages without RAM */
+#define CUSTOS_MONITOR_BASE UINT64_C(0x3000000000) /* tables for stepping */
+#define CUSTOS_ALIAS_BASE UINT64_C(0x4000000000) /* RAM again, always open */
 
 /*
  * Guest-virtual map set up by the monitor: all of RAM (writable, supervisor,
