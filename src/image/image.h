@@ -78,14 +78,16 @@ void image_describe(
 	const struct image *image, uint64_t address, struct buf *out);
 
 /* Source file and line of an instruction; false without debug information.
- * *out_file is owned by the image. */
+ * *out_file is owned by the image, and a path as the compiler wrote it. */
 bool image_line_at(const struct image *image, uint64_t address,
 	const char **out_file, int *out_line);
 
 /*
  * Unwinding: given rip, rsp, rbp of a frame and a way to read its stack, find
  * its caller's. Uses CFI when the image has it for rip, else the frame
- * pointer. Returns false at the outermost frame or when nothing fits.
+ * pointer. Returns false at the outermost frame or when nothing fits; *frame is
+ * unchanged then. innermost: rip is where the thread is, not a return address.
+ * read must not call functions of the same image.
  */
 struct image_frame {
 	uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15;
