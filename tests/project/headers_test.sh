@@ -1,0 +1,19 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Every header compiles alone, and every exported symbol carries the name of
+# its module.
+set -u
+: "${CC:=gcc}"
+flags="-std=c17 -D_GNU_SOURCE -Wall -Werror -fsyntax-only -x c"
+
+for header in $(find src include abi guest -name '*.h' 2>/dev/null | sort); do
+	paths="-Isrc -Iinclude -I. -I$CUSTOS_BUILD"
+	case $header in
+	guest/*) paths="-ffreestanding -I. -Iguest/lib -Iguest/kernel -Iguest" ;;
+	esac
+	if $CC $flags $paths "$header"; then
+		echo "ok - $header compiles alone"
+	else
+		echo "not ok - $header compiles alone"
+	fi
+done
