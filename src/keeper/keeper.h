@@ -94,14 +94,28 @@ struct keeper_ops {
 /* Embedded first in a keeper's own structure. */
 struct keeper {
 	const struct keeper_ops *ops;
-	void *lock; /* the engine's */
+	void *lock; /* the engine's; taken by the functions below */
 	uint64_t asked, failed; /* under the lock, or atomic if concurrent */
 };
 
+/* For implementers: at creation; -ENOMEM. */
 int keeper_init(struct keeper *keeper, const struct keeper_ops *ops);
-void keeper_destroy(struct keeper *keeper); /* calls ops->destroy */
+/* For implementers whose creation fails after keeper_init(). */
+void keeper_fini(struct keeper *keeper);
+void keeper_destroy(struct keeper *keeper); /* calls ops->destroy; NULL ok */
 
-/* Ask, with the lock. On failure *verdict is fallback (PASS or DENY). */
+/* Can a keeper answer an access of this kind, or a step, with kind? */
+bool verdict_answers_access(enum verdict_kind kind, enum access_kind access);
+bool verdict_answers_stepped(enum verdict_kind kind);
+
+/*
+ * Ask, taking the lock unless the keeper is concurrent. verdict->value is the
+ * caller's, all else is filled: on KEEPER_OK kind is one that answers the
+ * question (keeper_ask_stepped() never gives PASS: CONTINUE is meant). On
+ * failure it is fallback (PASS or DENY; PASS is CONTINUE for a step), and the
+ * bytes of value are not meant. The fault is the default one, #PF at the first
+ * kept byte, unless the keeper chose another.
+ */
 enum keeper_status keeper_ask(struct keeper *keeper,
 	const struct access *access, enum verdict_kind fallback,
 	struct verdict *verdict, struct error *err);
@@ -110,7 +124,12 @@ enum keeper_status keeper_ask_stepped(struct keeper *keeper,
 	enum verdict_kind fallback, struct verdict *verdict,
 	struct error *err);
 
-/* The keeper that always passes: ranges that are only watched. */
+/* Before the target runs; after it has ended. Nothing to do is KEEPER_OK. */
+enum keeper_status keeper_start(struct keeper *keeper, struct error *err);
+enum keeper_status keeper_finish(struct keeper *keeper, struct error *err);
+
+/* The keeper that always passes: ranges that are only watched. NULL: out of
+ * memory. */
 struct keeper *keeper_pass_create(void);
 
 #endif

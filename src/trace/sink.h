@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where accesses are written as they happen: lines for people, JSON lines for
- * programs. A sink is called with one access at a time (it locks for itself).
+ * programs. A sink locks for itself: every function may run on any thread.
+ * Both formats are described in docs/KEEPERS.md, section "Output".
  */
 #ifndef CUSTOS_TRACE_SINK_H
 #define CUSTOS_TRACE_SINK_H
@@ -34,7 +35,9 @@ struct trace_sink;
 
 /*
  * Write to path, or to fd when path is NULL (fd stays the caller's). names
- * must outlive the sink.
+ * must outlive the sink; it and each of its functions may be NULL. They are
+ * called with the sink's lock held, once per instruction, and may not call the
+ * sink. No write raises SIGPIPE: a closed pipe is -EPIPE.
  */
 int trace_sink_open(const char *path, int fd, enum trace_sink_format format,
 	const struct trace_names *names, struct trace_sink **out,
@@ -54,8 +57,19 @@ int trace_sink_write(struct trace_sink *sink, const struct access *access,
 int trace_sink_note(
 	struct trace_sink *sink, const char *kind, const char *text);
 
+/* Write out what is buffered, e.g. before something else is written to the
+ * same terminal. Otherwise lines wait at most 100 ms (a terminal gets each at
+ * once). Returns as trace_sink_write(). */
+int trace_sink_flush(struct trace_sink *sink);
+
 /* Flush and close. Returns 0 or the first error met since opening, with the
- * number of lost accesses told in err. */
+ * number of lost lines told in err. */
 int trace_sink_close(struct trace_sink *sink, struct error *err);
+
+/* The line TRACE_SINK_TEXT writes for an access, without its newline. names
+ * and final_bytes may be NULL. */
+void trace_access_text(const struct access *access, enum outcome outcome,
+	const uint8_t *final_bytes, const struct trace_names *names,
+	struct buf *out);
 
 #endif
