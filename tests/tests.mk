@@ -32,3 +32,11 @@ check-cli: all
 .PHONY: tests check check-unit check-vm check-cli
 -include $(addsuffix .c.d,$(UNIT_TESTS) $(VM_TESTS)) \
 	$(patsubst %.c,$(BUILD)/%.c.d,$(SUPPORT_SRC))
+
+# ---- the same tests on stock kvm-amd, in a machine that QEMU emulates ----
+SVM_TESTS ?= tests/svm/machine_test.sh tests/project/runner_test.sh \
+	$(VM_TESTS) $(CLI_TESTS) $(EXAMPLE_TESTS)
+check-svm: all $(VM_TESTS)
+	$(Q)tests/svm/run -b $(BUILD) tests $(SVM_TESTS) || \
+		{ code=$$?; [ $$code = 77 ] || exit $$code; }
+.PHONY: check-svm
