@@ -46,6 +46,13 @@ int target_open_page(struct target *target, frame_t frame, struct error *err)
 	return target->ops->open_page(target, frame, err);
 }
 
+bool target_device(struct target *target, const char *name, frame_t *out_first,
+	uint64_t *out_count)
+{
+	return target->ops->device &&
+		target->ops->device(target, name, out_first, out_count);
+}
+
 bool target_translate(struct target *target, space_t space, uint64_t va,
 	enum access_kind kind, struct target_page *page,
 	struct arch_fault *fault)

@@ -48,6 +48,7 @@ struct target_page {
 struct target_copy {
 	enum access_kind kind;
 	space_t space;
+	uint64_t ip; /* of the system call; 0: not known */
 	uint64_t address; /* user va */
 	uint8_t *kernel_bytes; /* source or destination in the kernel */
 	uint32_t size;
@@ -129,6 +130,14 @@ const struct target_process *target_process_of(
  */
 int target_close_page(struct target *target, frame_t frame, struct error *err);
 int target_open_page(struct target *target, frame_t frame, struct error *err);
+
+/*
+ * The frames of the device pages called name (a target without devices has
+ * none): *out_first and *out_count frames on. They have no bytes and are
+ * always closed.
+ */
+bool target_device(struct target *target, const char *name, frame_t *out_first,
+	uint64_t *out_count);
 
 /*
  * Translate va in space for an access of this kind by user code. On success

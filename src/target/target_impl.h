@@ -18,6 +18,9 @@ struct target_ops {
 		struct target *target, frame_t frame, struct error *err);
 	int (*open_page)(
 		struct target *target, frame_t frame, struct error *err);
+	/* NULL: no devices */
+	bool (*device)(struct target *target, const char *name,
+		frame_t *out_first, uint64_t *out_count);
 	bool (*translate)(struct target *target, space_t space, uint64_t va,
 		enum access_kind kind, struct target_page *page,
 		struct arch_fault *fault);
