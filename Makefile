@@ -1,15 +1,19 @@
 # custos: see README.md; `make help` lists the targets.
-CC ?= gcc
-PREFIX ?= /usr/local
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD ?= build
 V ?= 0
 WERROR ?= 0
 Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' $(1) $(2),@:)
 VERSION := 0.1.0
 
-PKGS := capstone lua5.4 libelf libdw
-# Zydis comes without a .pc file on some systems: look for its header then.
-ZYDIS_LIBS = $(shell pkg-config --libs zydis 2>/dev/null || echo -lZydis)
+PKGS := capstone libelf libdw
+# Lua and Zydis are not called the same everywhere; Zydis may lack a .pc file.
+LUA := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell \
+	pkg-config --atleast-version=5.4 $(p) 2>/dev/null && echo $(p))))
+ZYDIS_LIBS := $(shell pkg-config --libs zydis 2>/dev/null || echo -lZydis)
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
 	-Wconversion -Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
 OPT ?= -O2 -g
@@ -18,16 +22,16 @@ CFLAGS_ALL = -std=c17 -D_GNU_SOURCE $(WARN) $(OPT) -pthread -MMD -MP \
 	$(PKG_CFLAGS) $(CFLAGS)
 LDLIBS_ALL = $(ZYDIS_LIBS) $(PKG_LIBS) -lm -ldl -pthread $(LDLIBS)
 
-ifeq ($(filter help clean,$(MAKECMDGOALS)),)
-PKG_MISSING := $(shell for p in $(PKGS); do \
+ifneq ($(filter-out help clean deps,$(or $(MAKECMDGOALS),all)),)
+PKG_MISSING := $(strip $(shell for p in $(PKGS); do \
 	pkg-config --exists $$p 2>/dev/null || echo $$p; done; \
-	echo '#include <Zydis/Zydis.h>' | $(CC) -E - >/dev/null 2>&1 || \
-	echo zydis)
+	printf '\043include <Zydis/Zydis.h>\n' | $(CC) -E - >/dev/null 2>&1 || \
+	echo zydis) $(if $(LUA),,lua5.4))
 ifneq ($(PKG_MISSING),)
 $(error missing: $(PKG_MISSING). Run tools/deps to install what custos needs)
 endif
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS := $(shell pkg-config --libs $(PKGS))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(LUA))
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(LUA))
 endif
 
 MODULES := base arch image decode trace target vmm process keeper session cli
@@ -38,36 +42,50 @@ obj = $(addsuffix .o,$(addprefix $(BUILD)/,$(1)))
 all: $(BUILD)/custos guest
 
 # ---- host side ----
-$(BUILD)/%.c.o: %.c
+# Objects are made anew when the compiler or its flags change.
+FLAGS_NOW = $(CC) $(filter-out -Werror,$(CFLAGS_ALL)) $(LDFLAGS)
+$(BUILD)/flags: force
 	@mkdir -p $(@D)
-	@$(if $(filter 0,$(V)),echo "  CC    $<")
+	@echo '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(FLAGS_NOW))' >$@
+
+$(BUILD)/%.c.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
-$(BUILD)/%.S.o: %.S
+$(BUILD)/%.S.o: %.S $(BUILD)/flags
 	@mkdir -p $(@D)
-	@$(if $(filter 0,$(V)),echo "  AS    $<")
+	$(call say,AS,$<)
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 $(BUILD)/libcustos.a: $(call obj,$(LIB_SRC))
-	@$(if $(filter 0,$(V)),echo "  AR    $@")
+	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/custos: $(call obj,src/cli/main.c) $(BUILD)/libcustos.a
-	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
 
 include guest/guest.mk
 include tests/tests.mk
+include tools/install.mk
 
 # ---- checks that read the source ----
 check-layers:
 	$(Q)awk -f tools/check-layers tools/layers.txt \
 		$(wildcard src/*/*.c src/*/*.h)
 
+deps:
+	tools/deps --test
+
 clean:
 	rm -rf $(BUILD)
 
+help:
+	@cat tools/help.txt
+
 -include $(patsubst %.o,%.d,$(call obj,$(SRC)))
-.PHONY: all clean check-layers
+.PHONY: all clean check-layers deps help force
 .SECONDARY:
 .DELETE_ON_ERROR:

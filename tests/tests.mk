@@ -19,6 +19,15 @@ $(UNIT_TESTS) $(VM_TESTS): %: %.c.o $(call obj,$(SUPPORT_SRC)) \
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS_ALL)
 
+# What a test looks at: a program of its own, never run.
+FIXTURE := $(BUILD)/tests/unit/image/fixture.elf
+$(FIXTURE): tests/unit/image/fixture.c tests/unit/image/fixture.S
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -g -O1 -fno-pic -no-pie -static -nostdlib -ffreestanding \
+		-fcf-protection=none -Wl,--build-id=none $^ -o $@
+$(BUILD)/tests/unit/image/debug_test: | $(FIXTURE)
+
 tests: all $(UNIT_TESTS) $(VM_TESTS)
 
 check: tests
@@ -40,3 +49,33 @@ check-svm: all $(VM_TESTS)
 	$(Q)tests/svm/run -b $(BUILD) tests $(SVM_TESTS) || \
 		{ code=$$?; [ $$code = 77 ] || exit $$code; }
 .PHONY: check-svm
+
+# ---- sanitizers: the host side only; guests are the guests' own business ----
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+sanitize:
+	$(Q)UBSAN_OPTIONS=print_stacktrace=1 CUSTOS_TEST_TIMEOUT=300 \
+		$(MAKE) BUILD=$(BUILD)/sanitize LDFLAGS="$(SANITIZE)" \
+		OPT="-O1 -g -fno-omit-frame-pointer $(SANITIZE)" check
+.PHONY: sanitize
+
+# ---- fuzzing: tests/fuzz/<module>/<what>_fuzz.c, libFuzzer's entry ----
+FUZZ_SECONDS ?= 30
+FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*/*_fuzz.c))
+$(FUZZ_PROGRAMS): %: %.c.o $(BUILD)/libcustos.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
+fuzz-run: $(FUZZ_PROGRAMS) $(FIXTURE)
+	$(Q)mkdir -p $(BUILD)/tests/fuzz/image/image_fuzz.corpus
+	$(Q)cp $(FIXTURE) $(BUILD)/tests/fuzz/image/image_fuzz.corpus/
+	$(Q)for f in $(FUZZ_PROGRAMS); do \
+		mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) \
+			-artifact_prefix=$$f. -rss_limit_mb=2048 -timeout=10 \
+			-print_final_stats=1 $$f.corpus || exit 1; done
+fuzz:
+	$(Q)command -v clang >/dev/null || \
+		{ echo "make fuzz needs clang"; exit 1; }
+	$(Q)$(MAKE) CC=clang BUILD=$(BUILD)/fuzz \
+		OPT="-O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=all" \
+		LDFLAGS="-fsanitize=fuzzer,address,undefined" fuzz-run
+.PHONY: fuzz fuzz-run

@@ -1,0 +1,43 @@
+# make install: the program, what guest programs are built with, docs.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+MANDIR ?= $(DATADIR)/man
+INSTALL ?= install
+D = $(DESTDIR)
+
+GUEST_SDK := $(addprefix $(BUILD)/guest/,libcustos-guest.a crt0.o)
+MAN1 := $(wildcard docs/man/*.1)
+MAN7 := $(wildcard docs/man/*.7)
+
+install: all
+	$(INSTALL) -d $(D)$(BINDIR) $(D)$(LIBDIR)/custos \
+		$(D)$(LIBDIR)/pkgconfig $(D)$(INCLUDEDIR)/custos \
+		$(D)$(MANDIR)/man1 $(D)$(DATADIR)/doc/custos \
+		$(D)$(DATADIR)/bash-completion/completions
+	$(INSTALL) -m 755 $(BUILD)/custos $(D)$(BINDIR)/custos
+	$(INSTALL) -m 644 $(wildcard include/custos/*.h guest/lib/custos/*.h) \
+		$(D)$(INCLUDEDIR)/custos/
+	$(INSTALL) -m 644 $(wildcard $(GUEST_SDK)) guest/lib/guest.ld \
+		$(D)$(LIBDIR)/custos/
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
+		tools/custos-guest.pc.in \
+		>$(D)$(LIBDIR)/pkgconfig/custos-guest.pc
+	$(INSTALL) -m 644 $(MAN1) $(D)$(MANDIR)/man1/
+	$(INSTALL) -m 644 tools/custos.bash \
+		$(D)$(DATADIR)/bash-completion/completions/custos
+	$(INSTALL) -m 644 README.md NEWS LICENSE $(wildcard docs/*.md) \
+		$(D)$(DATADIR)/doc/custos/
+	cp -R examples $(D)$(DATADIR)/doc/custos/
+
+uninstall:
+	rm -f $(D)$(BINDIR)/custos $(D)$(LIBDIR)/pkgconfig/custos-guest.pc \
+		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(MAN1))) \
+		$(D)$(DATADIR)/bash-completion/completions/custos
+	rm -rf $(D)$(LIBDIR)/custos $(D)$(INCLUDEDIR)/custos \
+		$(D)$(DATADIR)/doc/custos
+
+.PHONY: install uninstall
