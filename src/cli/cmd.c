@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cmd.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct cmd cmd_table[] = {
+	{ "help", "[COMMAND]", "list the commands, or explain one", cmd_help },
+	{ NULL, NULL, NULL, NULL },
+};
+
+const struct cmd *cmd_find(const char *name)
+{
+	for (const struct cmd *cmd = cmd_table; cmd->name; cmd++)
+		if (!strcmp(cmd->name, name))
+			return cmd;
+	return NULL;
+}
+
+static void complain(const char *name, const char *format, va_list args)
+{
+	fprintf(stderr, "custos %s: ", name);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+int cmd_fail(const char *name, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(name, format, args);
+	va_end(args);
+	return CLI_FAILED;
+}
+
+int cmd_usage_error(const char *name, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	complain(name, format, args);
+	va_end(args);
+	fprintf(stderr, "Try `custos %s --help'.\n", name);
+	return CLI_FAILED;
+}
