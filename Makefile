@@ -59,6 +59,11 @@ $(BUILD)/%.S.o: %.S $(BUILD)/flags
 	$(call say,AS,$<)
 	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
+# The guest kernel's file is a part of custos.
+KERNEL_ELF := $(if $(wildcard guest/kernel/*.c),$(BUILD)/guest/kernel.elf)
+$(BUILD)/src/vmm/kernel_elf.S.o: CFLAGS_ALL += $(KERNEL_ELF:%=-DKERNEL_ELF='"%"')
+$(BUILD)/src/vmm/kernel_elf.S.o: $(KERNEL_ELF)
+
 $(BUILD)/libcustos.a: $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

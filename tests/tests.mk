@@ -9,7 +9,7 @@ CLI_TESTS := $(wildcard tests/cli/*_test.sh)
 EXAMPLE_TESTS := $(wildcard examples/*/test.sh)
 TESTS ?= $(PROJECT_TESTS) $(UNIT_TESTS) $(VM_TESTS) $(CLI_TESTS) \
 	$(EXAMPLE_TESTS)
-SUPPORT_SRC := $(wildcard tests/support/*.c)
+SUPPORT_SRC := $(wildcard tests/support/*.c tests/support/*.S)
 JOBS ?= 2
 RUN_TESTS = CC="$(CC)" tests/support/run -j $(JOBS) -b $(BUILD)
 
@@ -40,7 +40,7 @@ check-cli: all
 	$(Q)$(RUN_TESTS) $(CLI_TESTS) $(EXAMPLE_TESTS)
 .PHONY: tests check check-unit check-vm check-cli
 -include $(addsuffix .c.d,$(UNIT_TESTS) $(VM_TESTS)) \
-	$(patsubst %.c,$(BUILD)/%.c.d,$(SUPPORT_SRC))
+	$(addprefix $(BUILD)/,$(addsuffix .d,$(SUPPORT_SRC)))
 
 # ---- the same tests on stock kvm-amd, in a machine that QEMU emulates ----
 SVM_TESTS ?= tests/svm/machine_test.sh tests/project/runner_test.sh \
