@@ -58,7 +58,7 @@ static const struct lie lies[] = {
 	{ EI_CLASS, 1, 7, -ENOEXEC, "not a 64-bit little-endian" },
 	{ EI_DATA, 1, ELFDATA2MSB, -ENOEXEC, "not a 64-bit little-endian" },
 	{ EI_VERSION, 1, 9, -ENOEXEC, "not a 64-bit little-endian" },
-	{ H(e_machine), EM_AARCH64, -ENOEXEC, "another machine (ELF machine 1" },
+	{ H(e_machine), EM_AARCH64, -ENOEXEC, "another machine" },
 	{ H(e_type), ET_DYN, -ENOEXEC, "-static -no-pie" },
 	{ H(e_type), ET_REL, -ENOEXEC, "an object file, not linked yet" },
 	{ H(e_type), ET_CORE, -ENOEXEC, "not an executable" },
