@@ -14,9 +14,13 @@ JOBS ?= 2
 RUN_TESTS = CC="$(CC)" tests/support/run -j $(JOBS) -b $(BUILD)
 
 
-$(UNIT_TESTS) $(VM_TESTS): %: %.c.o $(call obj,$(SUPPORT_SRC)) \
-		$(BUILD)/libcustos.a
-	@$(if $(filter 0,$(V)),echo "  LD    $@")
+# An archive, so that a test is linked only with the helpers that it uses.
+TEST_SUPPORT := $(BUILD)/tests/support/libsupport.a
+$(TEST_SUPPORT): $(call obj,$(SUPPORT_SRC))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(UNIT_TESTS) $(VM_TESTS): %: %.c.o $(TEST_SUPPORT) $(BUILD)/libcustos.a
+	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS_ALL)
 
 # What a test looks at: a program of its own, never run.
