@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Kernel calls. One function per row of abi/captype.def, in the file of its
+ * type, cap_<type>.c; all checks come before the first change. Caller holds
+ * the big lock.
+ */
+#ifndef CUSTOS_KERNEL_CALL_H
+#define CUSTOS_KERNEL_CALL_H
+
+#include <stdint.h>
+
+#include "abi/custos_calls.h"
+#include "cap.h"
+
+struct process;
+
+#define CALL_ARGS 5
+
+struct call {
+	struct process *caller;
+	const struct cap *cap; /* of the right type, with the needed rights */
+	uint64_t args[CALL_ARGS];
+};
+
+/* Instead of a result: the caller has been blocked, has ended, or had its
+ * result written by somebody else. */
+#define CALL_NO_RESULT INT64_MIN
+
+/* Do what the registers of the process, which is current, ask for. */
+void call_dispatch(struct process *process);
+
+/* "console_write", or NULL. */
+const char *call_name(unsigned op);
+
+#define CAPTYPE(NAME, name, number, counted, help)
+#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help) \
+	int64_t type##_call_##name(const struct call *call);
+#include "abi/captype.def"
+
+#endif

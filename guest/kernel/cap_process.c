@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* Process: its holder may end it and wait for its end. */
+#include "call.h"
+#include "cpu.h"
+#include "process.h"
+#include "sched.h"
+
+void process_cap_retain(const struct cap *cap)
+{
+	process_get(cap->object);
+}
+
+void process_cap_release(const struct cap *cap)
+{
+	process_put(cap->object);
+}
+
+static bool is_caller(const struct call *call)
+{
+	return call->cap->object == call->caller;
+}
+
+int64_t process_call_exit(const struct call *call)
+{
+	if (!is_caller(call))
+		return -CUSTOS_E_REQUEST;
+	/* commit */
+	process_end(call->caller, (int64_t)call->args[0]);
+	return CALL_NO_RESULT;
+}
+
+int64_t process_call_yield(const struct call *call)
+{
+	if (!is_caller(call))
+		return -CUSTOS_E_REQUEST;
+	sched_yield(cpu_this());
+	return 0;
+}
+
+int64_t process_call_set_fs_base(const struct call *call)
+{
+	uint64_t address = call->args[0];
+
+	if (!is_caller(call) || address >= CUSTOS_USER_END)
+		return -CUSTOS_E_REQUEST;
+	/* commit */
+	call->caller->fs_base = address;
+	cpu_this()->fs_base = address;
+	machine_set_fs_base(address);
+	return 0;
+}
+
+int64_t process_call_kill(const struct call *call)
+{
+	struct process *process = call->cap->object;
+	bool own = is_caller(call);
+
+	process_kill(process, (int64_t)call->args[0]);
+	return own ? CALL_NO_RESULT : 0;
+}
+
+int64_t process_call_wait(const struct call *call)
+{
+	struct process *process = call->cap->object;
+
+	if (process->state == PROCESS_ENDED)
+		return process->exit_code;
+	if (is_caller(call))
+		return -CUSTOS_E_REQUEST;
+	/* commit */
+	sched_block(call->caller, PROCESS_WAITING, &process->waiters);
+	return CALL_NO_RESULT;
+}

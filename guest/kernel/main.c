@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* The order in which the kernel comes up. */
+#include "cpu.h"
+#include "frame.h"
+#include "memory.h"
+#include "panic.h"
+#include "process.h"
+#include "sched.h"
+#include "space.h"
+#include "trap.h"
+
+/* Called by entry.S on every CPU. */
+_Noreturn void kernel_main(struct custos_boot_info *info, uint64_t index);
+
+static uint32_t booted; /* atomic */
+
+static void init_cpus(void)
+{
+	unsigned i;
+
+	for (i = 0; i < boot_info->cpu_count; i++) {
+		struct cpu *cpu = cpu_get(i);
+		uint64_t gpa = frame_alloc(cpu);
+
+		invariant(gpa);
+		cpu->index = i;
+		cpu->scratch = machine_direct(gpa);
+		cpu->cr3 = space_kernel_cr3();
+		list_init(&cpu->ready);
+		list_init(&cpu->sleepers);
+	}
+}
+
+static void give(struct process *process, const char *name,
+	enum custos_captype type, void *object, uint64_t payload)
+{
+	struct cap cap = {.type = (uint16_t)type,
+		.rights = CUSTOS_RIGHT_ALL,
+		.object = object,
+		.payload = payload};
+
+	invariant(process_give(process, name, &cap, CUSTOS_RIGHT_ALL) == 0);
+}
+
+static void give_boot_caps(struct process *process)
+{
+	static const char console[CUSTOS_NAME_MAX] = "console";
+	static const char bank[CUSTOS_NAME_MAX] = "bank";
+	static const char timer[CUSTOS_NAME_MAX] = "timer";
+	const struct custos_device *device = boot_info->devices;
+	unsigned i;
+
+	give(process, console, CUSTOS_CAP_CONSOLE, NULL, 0);
+	give(process, bank, CUSTOS_CAP_BANK, NULL, 0);
+	give(process, timer, CUSTOS_CAP_TIMER, NULL, 0);
+	for (i = 0; i < boot_info->module_count; i++)
+		give(process, boot_info->modules[i].name, CUSTOS_CAP_MODULE,
+			NULL, i);
+	for (i = 0; i < boot_info->device_count; i++, device++) {
+		struct memory *memory =
+			memory_create_device(device->gpa, device->size);
+
+		invariant(memory);
+		give(process, device->name, CUSTOS_CAP_MEMORY, memory, 0);
+	}
+}
+
+static void start_first(void)
+{
+	struct process *process = process_create(0, CUSTOS_ANY_CPU);
+	struct custos_start_info *info;
+
+	invariant(process);
+	give_boot_caps(process);
+	info = process_start_info(process);
+	info->args_count = boot_info->args_count;
+	info->args_size = CUSTOS_ARGS_MAX;
+	machine_copy(process_start_args(process), boot_info->args,
+		CUSTOS_ARGS_MAX);
+	process_start(process, 0);
+	process_put(process);
+}
+
+static void boot(void)
+{
+	invariant(boot_info->magic == CUSTOS_ABI_MAGIC);
+	invariant(boot_info->abi_version == CUSTOS_ABI_VERSION);
+	invariant(boot_info->cpu_count - 1 < CUSTOS_CPUS_MAX);
+	invariant(boot_info->module_count - 1 < CUSTOS_MODULES_MAX);
+	frame_init(boot_info->free_base, boot_info->free_size, process_frames());
+	space_init_kernel(); /* page tables made by the monitor */
+	init_cpus(); /* needs frames */
+	machine_cpu_init(cpu_get(0)); /* exceptions work from here */
+	sched_init();
+	start_first();
+}
+
+void kernel_main(struct custos_boot_info *info, uint64_t index)
+{
+	struct cpu *cpu = cpu_get((unsigned)index);
+
+	if (index == 0) {
+		boot_info = info;
+		boot();
+		__atomic_store_n(&booted, 1, __ATOMIC_RELEASE);
+	} else {
+		while (!__atomic_load_n(&booted, __ATOMIC_ACQUIRE))
+			machine_pause();
+		machine_cpu_init(cpu);
+	}
+	entry_resume(trap_first(cpu));
+}

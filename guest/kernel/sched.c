@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Extended state is saved only when another process gets the CPU: saving costs
+ * much where the host has to do it for us. So a process that does not run may
+ * still have its state in the registers of the CPU it ran on last, if that CPU
+ * is idle or about to run it again; then it may not go elsewhere.
+ */
+#include "sched.h"
+
+#include "cpu.h"
+#include "panic.h"
+#include "process.h"
+
+#define SLICE_NS UINT64_C(10000000)
+#define NS_PER_MS UINT64_C(1000000)
+#define TIMER_MAX_NS UINT64_C(1000000000)
+#define NEVER UINT64_MAX
+#define CLOCK_SHIFT 32
+
+static uint64_t clock_start; /* TSC */
+static uint64_t clock_scale; /* ns per TSC tick << CLOCK_SHIFT */
+
+void sched_init(void)
+{
+	uint32_t khz = boot_info->tsc_khz;
+
+	invariant(khz);
+	clock_scale = (NS_PER_MS << CLOCK_SHIFT) / khz;
+	clock_start = machine_tsc();
+}
+
+uint64_t sched_now(void)
+{
+	unsigned __int128 ticks = machine_tsc() - clock_start;
+
+	return (uint64_t)(ticks * clock_scale >> CLOCK_SHIFT);
+}
+
+static bool is_idle(const struct cpu *cpu)
+{
+	return !cpu->current && list_is_empty(&cpu->ready);
+}
+
+static bool is_bound(const struct process *process)
+{
+	return process->pinned != CUSTOS_ANY_CPU ||
+		(process->cpu && process->cpu->xstate_owner == process);
+}
+
+struct cpu *sched_place(const struct process *process)
+{
+	struct cpu *home = process->cpu ? process->cpu : cpu_this();
+	unsigned i;
+
+	if (process->pinned != CUSTOS_ANY_CPU)
+		return cpu_get(process->pinned);
+	if (is_bound(process) || is_idle(home))
+		return home;
+	for (i = 0; i < boot_info->cpu_count; i++)
+		if (is_idle(cpu_get(i)))
+			return cpu_get(i);
+	return home;
+}
+
+void sched_ready(struct process *process)
+{
+	struct cpu *cpu = process->cpu;
+	bool first = list_is_empty(&cpu->ready);
+
+	process->state = PROCESS_READY;
+	list_insert(&cpu->ready, &process->link);
+	/* It must leave hlt, or start to tick. */
+	if (first && cpu != cpu_this())
+		machine_ipi(cpu->apic_id);
+}
+
+void sched_wake(struct process *process, int64_t result)
+{
+	process->frame.gpr[GPR_RAX] = (uint64_t)result;
+	list_remove(&process->link);
+	process->cpu = sched_place(process);
+	sched_ready(process);
+}
+
+void sched_block(
+	struct process *process, enum process_state state, struct list *queue)
+{
+	struct cpu *cpu = cpu_this();
+
+	invariant(cpu->current == process);
+	cpu->current = NULL;
+	process->state = state;
+	list_insert(queue, &process->link);
+}
+
+void sched_sleep(struct process *process, uint64_t wake_at)
+{
+	struct list *sleepers = &cpu_this()->sleepers, *at;
+
+	process->wake_at = wake_at;
+	for (at = sleepers->next; at != sleepers; at = at->next)
+		if (LIST_ENTRY(at, struct process, link)->wake_at > wake_at)
+			break;
+	sched_block(process, PROCESS_SLEEPING, at);
+}
+
+void sched_yield(struct cpu *cpu)
+{
+	cpu->reschedule = true;
+}
+
+void sched_forget(struct process *process)
+{
+	struct cpu *cpu = cpu_this();
+	unsigned i;
+
+	if (cpu->current == process)
+		cpu->current = NULL;
+	if (process->space.cr3 && cpu->cr3 == process->space.cr3) {
+		cpu->cr3 = space_kernel_cr3();
+		machine_set_cr3(cpu->cr3);
+	}
+	for (i = 0; i < boot_info->cpu_count; i++)
+		if (cpu_get(i)->xstate_owner == process)
+			cpu_get(i)->xstate_owner = NULL;
+}
+
+static struct process *first_sleeper(const struct cpu *cpu)
+{
+	if (list_is_empty(&cpu->sleepers))
+		return NULL;
+	return LIST_ENTRY(cpu->sleepers.next, struct process, link);
+}
+
+void sched_tick(struct cpu *cpu)
+{
+	uint64_t now = sched_now();
+	struct process *sleeper;
+
+	cpu->timer_at = 0;
+	while ((sleeper = first_sleeper(cpu)) && sleeper->wake_at <= now)
+		sched_wake(sleeper, 0);
+	if (now >= cpu->slice_end)
+		cpu->reschedule = true;
+}
+
+/* One shot at the earlier of the slice's end and the first sleeper's time; a
+ * shot already due earlier will do, as the tick comes back here. */
+static void arm_timer(struct cpu *cpu)
+{
+	const struct process *sleeper = first_sleeper(cpu);
+	uint64_t at = sleeper ? sleeper->wake_at : NEVER;
+	uint64_t now, wait;
+
+	if (cpu->current && !list_is_empty(&cpu->ready) && cpu->slice_end < at)
+		at = cpu->slice_end;
+	if (at == NEVER || (cpu->timer_at && cpu->timer_at <= at))
+		return;
+	now = sched_now();
+	wait = at > now ? at - now : 1;
+	if (wait > TIMER_MAX_NS)
+		wait = TIMER_MAX_NS;
+	cpu->timer_at = now + wait;
+	machine_timer_arm(wait);
+}
+
+static struct process *pop_ready(struct cpu *cpu)
+{
+	struct process *process;
+
+	if (list_is_empty(&cpu->ready))
+		return NULL;
+	process = LIST_ENTRY(cpu->ready.next, struct process, link);
+	list_remove(&process->link);
+	return process;
+}
+
+/* A process that waits elsewhere and may come here. */
+static struct process *steal(struct cpu *thief)
+{
+	unsigned i;
+
+	for (i = 0; i < boot_info->cpu_count; i++) {
+		struct cpu *cpu = cpu_get(i);
+		struct list *at;
+
+		for (at = cpu->ready.next; at != &cpu->ready; at = at->next) {
+			struct process *process =
+				LIST_ENTRY(at, struct process, link);
+
+			if (is_bound(process) || (!cpu->current && cpu != thief))
+				continue;
+			list_remove(at);
+			return process;
+		}
+	}
+	return NULL;
+}
+
+static void load_xstate(struct cpu *cpu, struct process *process)
+{
+	if (cpu->xstate_owner == process)
+		return;
+	if (cpu->xstate_owner)
+		machine_xsave(process_xstate(cpu->xstate_owner),
+			boot_info->xcr0);
+	machine_xrstor(process_xstate(process), boot_info->xcr0);
+	cpu->xstate_owner = process;
+}
+
+/* A process that loads a selector makes its base 0 behind our back; any other
+ * base is the one written last. */
+static void load_fs_base(struct cpu *cpu, const struct process *process)
+{
+	if (!process->fs_base && !cpu->fs_base)
+		return;
+	cpu->fs_base = process->fs_base;
+	machine_set_fs_base(process->fs_base);
+}
+
+static void load_space(struct cpu *cpu, uint64_t cr3)
+{
+	if (cpu->cr3 == cr3)
+		return;
+	cpu->cr3 = cr3;
+	machine_set_cr3(cr3);
+}
+
+static void switch_to(struct cpu *cpu, struct process *process)
+{
+	process->state = PROCESS_RUNNING;
+	process->cpu = cpu;
+	process->kernel_stack = cpu_stack_top(cpu);
+	cpu->current = process;
+	cpu->tss.rsp0 = (uint64_t)(uintptr_t)(&process->frame + 1);
+	load_space(cpu, process->space.cr3);
+	load_xstate(cpu, process);
+	load_fs_base(cpu, process);
+	boot_info->cpus[cpu->index].process = process->id;
+	cpu->slice_end = sched_now() + SLICE_NS;
+}
+
+/* Nobody runs, nobody is ready, nobody will wake up: it stays so. */
+static void check_stuck(void)
+{
+	static const char text[] = "custos: every process waits forever\n";
+	char *scratch = cpu_this()->scratch;
+	unsigned i;
+
+	for (i = 0; i < boot_info->cpu_count; i++)
+		if (!is_idle(cpu_get(i)) || first_sleeper(cpu_get(i)))
+			return;
+	machine_copy(scratch, text, sizeof(text));
+	machine_hypercall(CUSTOS_CALL_CONSOLE, machine_gpa(scratch),
+		sizeof(text) - 1, 0, 0, 0);
+	machine_hypercall(CUSTOS_CALL_EXIT, CUSTOS_EXIT_STUCK, 0, 0, 0, 0);
+}
+
+/* An idle CPU has no process's tables loaded: nobody needs to interrupt it to
+ * flush or free them. */
+static struct process *wait_for_work(struct cpu *cpu)
+{
+	struct process *process;
+
+	boot_info->cpus[cpu->index].process = 0;
+	load_space(cpu, space_kernel_cr3());
+	while (!(process = pop_ready(cpu)) && !(process = steal(cpu))) {
+		check_stuck();
+		arm_timer(cpu);
+		cpu_unlock();
+		machine_halt();
+		cpu_lock(cpu);
+		sched_tick(cpu);
+	}
+	cpu->reschedule = false;
+	return process;
+}
+
+static void requeue_current(struct cpu *cpu)
+{
+	struct process *process = cpu->current;
+
+	if (!process)
+		return;
+	cpu->current = NULL;
+	process->state = PROCESS_READY;
+	list_insert(&cpu->ready, &process->link);
+}
+
+struct process *sched_next(struct cpu *cpu)
+{
+	struct process *process = cpu->current;
+
+	if (cpu->reschedule || !process) {
+		cpu->reschedule = false;
+		requeue_current(cpu);
+		process = pop_ready(cpu);
+		if (!process)
+			process = steal(cpu);
+		if (!process)
+			process = wait_for_work(cpu);
+		if (process->state != PROCESS_RUNNING)
+			switch_to(cpu, process);
+	}
+	arm_timer(cpu);
+	return process;
+}

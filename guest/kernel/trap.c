@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What entry.S calls. A trap from user mode is a call, an interrupt or a
+ * fault; whatever a process's registers hold, it can only hurt itself.
+ */
+#include "trap.h"
+
+#include "call.h"
+#include "cpu.h"
+#include "panic.h"
+#include "process.h"
+#include "sched.h"
+
+#define VECTOR_DE 0
+#define VECTOR_BP 3
+#define VECTOR_UD 6
+#define VECTOR_GP 13
+#define VECTOR_MF 16
+#define VECTOR_AC 17
+#define VECTOR_XM 19
+#define VECTORS_EXCEPTION 32
+
+static int64_t fault_exit_code(uint64_t vector)
+{
+	switch (vector) {
+	case VECTOR_DE:
+	case VECTOR_MF:
+	case VECTOR_XM:
+		return CUSTOS_EXIT_ARITHMETIC;
+	case VECTOR_DB:
+	case VECTOR_BP:
+		return CUSTOS_EXIT_TRAP;
+	case VECTOR_UD:
+		return CUSTOS_EXIT_ILLEGAL;
+	case VECTOR_AC:
+		return CUSTOS_EXIT_ALIGNMENT;
+	default:
+		return CUSTOS_EXIT_MEMORY;
+	}
+}
+
+static void fault(struct process *process, uint64_t vector)
+{
+	const struct frame *frame = &process->frame;
+	struct custos_fault_report *report = cpu_this()->scratch;
+
+	machine_copy(report->gpr, frame->gpr, sizeof(report->gpr));
+	report->gpr[GPR_RSP] = frame->rsp;
+	report->rip = frame->rip;
+	report->rflags = frame->rflags;
+	report->vector = vector;
+	report->error_code = frame->error_code;
+	report->cr2 = machine_cr2();
+	report->cr3 = process->space.cr3;
+	panic_record(EVENT_FAULT, process->id, vector);
+	machine_hypercall(CUSTOS_CALL_FAULT, process->id, machine_gpa(report), 0,
+		0, 0);
+	process_end(process, fault_exit_code(vector));
+}
+
+/* A host that leaves CPL at 3 for SYSCALL: the fetch at the entry faulted. */
+static bool is_faulted_syscall(const struct frame *frame)
+{
+	return frame->rip == machine_syscall_entry() &&
+		(frame->vector == VECTOR_PF || frame->vector == VECTOR_GP ||
+			frame->vector == VECTOR_UD);
+}
+
+static void dispatch(struct cpu *cpu, struct process *process)
+{
+	struct frame *frame = &process->frame;
+
+	if (frame->vector == VECTOR_SYSCALL) {
+		call_dispatch(process);
+	} else if (frame->vector == VECTOR_TIMER) {
+		machine_eoi();
+		sched_tick(cpu);
+	} else if (frame->vector == VECTOR_IPI) {
+		machine_eoi();
+	} else if (frame->vector < VECTORS_EXCEPTION) {
+		fault(process, frame->vector);
+	}
+}
+
+static bool is_canonical(uint64_t address)
+{
+	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+/* A process that cannot be returned to has faulted. */
+static struct process *choose(struct cpu *cpu)
+{
+	struct process *process;
+
+	while (!is_canonical((process = sched_next(cpu))->frame.rip))
+		fault(process, VECTOR_GP);
+	return process;
+}
+
+struct process *trap_user(struct process *process)
+{
+	struct cpu *cpu = process->cpu;
+	struct frame *frame = &process->frame;
+
+	cpu_lock(cpu);
+	if (is_faulted_syscall(frame)) {
+		frame->vector = VECTOR_SYSCALL;
+		frame->rip = frame->gpr[GPR_RCX];
+		frame->rflags = frame->gpr[GPR_R11];
+	}
+	frame->cs = SELECTOR_USER_CODE;
+	frame->ss = SELECTOR_USER_DATA;
+	frame->rflags &= RFLAGS_USER;
+	frame->rflags |= RFLAGS_FIXED | RFLAGS_IF;
+	if (process->killed)
+		process_end(process, process->exit_code);
+	else
+		dispatch(cpu, process);
+	process = choose(cpu);
+	cpu_unlock();
+	return process;
+}
+
+void trap_kernel(const struct frame *frame)
+{
+	if (frame->vector < VECTORS_EXCEPTION)
+		panic_frame(frame);
+	if (frame->vector != VECTOR_SPURIOUS)
+		machine_eoi();
+}
+
+struct process *trap_first(struct cpu *cpu)
+{
+	struct process *process;
+
+	cpu_lock(cpu);
+	process = choose(cpu);
+	cpu_unlock();
+	return process;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the files of the library only. */
+#ifndef CUSTOS_GUEST_LIB_IMPL_H
+#define CUSTOS_GUEST_LIB_IMPL_H
+
+struct custos_start_info;
+
+extern const struct custos_start_info *guest_info;
+
+/* Find out which slots are in use. */
+void guest_caps_init(void);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest program may use. Programs define main; its result is the exit
+ * code. The functions below are small helpers over the kernel's calls; every
+ * call itself is there too as custos_<type>_<call>(slot, arguments...), see
+ * abi/captype.def. Results below zero are -CUSTOS_E_*.
+ */
+#ifndef CUSTOS_GUEST_H
+#define CUSTOS_GUEST_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/custos_calls.h"
+
+#define PAGE_SIZE CUSTOS_ABI_PAGE
+
+/* An array that shares no page with anything else, to be kept or mapped over.
+ * Its size must be a multiple of PAGE_SIZE. */
+#define PAGE_ALIGNED __attribute__((aligned(4096)))
+
+int main(int argc, char **argv);
+
+/* ---- calls ---- */
+
+int64_t guest_call(uint64_t op, uint64_t slot, uint64_t a, uint64_t b,
+	uint64_t c, uint64_t d, uint64_t e);
+
+#define GUEST_STUB_0(OP, name) \
+	static inline int64_t custos_##name(uint32_t slot) \
+	{ \
+		return guest_call(OP, slot, 0, 0, 0, 0, 0); \
+	}
+#define GUEST_STUB_1(OP, name) \
+	static inline int64_t custos_##name(uint32_t slot, uint64_t a) \
+	{ \
+		return guest_call(OP, slot, a, 0, 0, 0, 0); \
+	}
+#define GUEST_STUB_2(OP, name) \
+	static inline int64_t custos_##name( \
+		uint32_t slot, uint64_t a, uint64_t b) \
+	{ \
+		return guest_call(OP, slot, a, b, 0, 0, 0); \
+	}
+#define GUEST_STUB_3(OP, name) \
+	static inline int64_t custos_##name( \
+		uint32_t slot, uint64_t a, uint64_t b, uint64_t c) \
+	{ \
+		return guest_call(OP, slot, a, b, c, 0, 0); \
+	}
+#define GUEST_STUB_5(OP, name) \
+	static inline int64_t custos_##name(uint32_t slot, uint64_t a, \
+		uint64_t b, uint64_t c, uint64_t d, uint64_t e) \
+	{ \
+		return guest_call(OP, slot, a, b, c, d, e); \
+	}
+#define CAPTYPE(NAME, name, number, counted, help)
+#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help) \
+	GUEST_STUB_##argc(CUSTOS_OP_##TYPE##_##NAME, type##_##name)
+#include "abi/captype.def"
+
+/* ---- capabilities ---- */
+
+/* Slot of a capability the program was started with, 0: there is none. */
+uint32_t cap_find(const char *name);
+
+/* A slot that is empty and stays reserved until cap_slot_free; ends the
+ * program when there is none. */
+uint32_t cap_slot_alloc(void);
+void cap_slot_free(uint32_t slot); /* drops what is in it */
+
+const char *error_name(int64_t result); /* "NO_ACCESS", ... */
+
+/* ---- processes and time ---- */
+
+_Noreturn void exit(int code);
+void yield(void);
+void sleep_ms(uint64_t ms);
+uint64_t time_ns(void); /* since boot */
+
+/*
+ * Start a program (a module's name) with arguments (NULL-terminated, argv[0]
+ * first; NULL: only the name) on any CPU or on one. It gets this program's
+ * console, bank, timer and modules, and `count` capabilities more. Returns
+ * the slot of the process, or -CUSTOS_E_*.
+ */
+int64_t spawn(const char *module, const char *const *argv, uint32_t cpu,
+	const struct custos_spawn_cap *caps, uint32_t count);
+
+/* Wait for a spawned process, free its slot, return its exit code. */
+int64_t wait_exit(uint32_t process);
+
+/* ---- memory and messages ---- */
+
+/* A new memory object of this many bytes (whole pages); its slot. */
+int64_t memory_create(uint64_t length);
+
+/* Map all of a memory object at address with CUSTOS_RIGHT_* rights. */
+int64_t memory_map(uint32_t memory, const volatile void *address,
+	uint32_t rights);
+
+int64_t endpoint_create(void); /* its slot */
+int64_t message_send(uint32_t endpoint, struct custos_message *message);
+int64_t message_receive(uint32_t endpoint, struct custos_message *message);
+
+/* ---- strings and printing ---- */
+
+void *memcpy(void *to, const void *from, size_t size);
+void *memmove(void *to, const void *from, size_t size);
+void *memset(void *to, int byte, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+size_t strlen(const char *string);
+int strcmp(const char *a, const char *b);
+int strncmp(const char *a, const char *b, size_t size);
+uint64_t parse_number(const char *string); /* decimal or 0x..., else 0 */
+
+/*
+ * %d %i %u %x %X %c %s %p %% with - 0 width .precision l ll z h hh. Output is
+ * kept until a newline, a full buffer, flush or the program's end.
+ */
+int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int vprintf(const char *format, va_list args)
+	__attribute__((format(printf, 1, 0)));
+int snprintf(char *to, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int vsnprintf(char *to, size_t size, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+int puts(const char *string);
+void flush(void);
+
+_Noreturn void assert_fail(const char *what, const char *file, int line);
+
+#define assert(condition) \
+	((condition) ? (void)0 : assert_fail(#condition, __FILE__, __LINE__))
+
+#endif
