@@ -45,6 +45,7 @@ struct cpu {
 	/* Big lock. */
 	struct process *current; /* NULL: idle */
 	struct process *xstate_owner; /* whose extended state is loaded */
+	bool xstate_used; /* has had an owner */
 	uint64_t cr3; /* loaded */
 	uint64_t fs_base; /* last written */
 	uint64_t slice_end; /* ns: when current must make way */

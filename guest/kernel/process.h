@@ -52,6 +52,7 @@ struct process {
 	uint64_t id;
 	uint64_t references; /* capabilities, and one while not ended */
 	enum process_state state;
+	bool xstate_saved; /* else its extended state is the initial one */
 	bool killed; /* runs on another CPU, which shall end it */
 	int64_t exit_code;
 	struct list link; /* in the queue its state says */

@@ -197,15 +197,23 @@ static struct process *steal(struct cpu *thief)
 	return NULL;
 }
 
+static void save_xstate(struct process *process)
+{
+	machine_xsave(process_xstate(process), boot_info->xcr0);
+	process->xstate_saved = true;
+}
+
+/* A CPU that has run nobody is in the state every process begins with. */
 static void load_xstate(struct cpu *cpu, struct process *process)
 {
 	if (cpu->xstate_owner == process)
 		return;
 	if (cpu->xstate_owner)
-		machine_xsave(process_xstate(cpu->xstate_owner),
-			boot_info->xcr0);
-	machine_xrstor(process_xstate(process), boot_info->xcr0);
+		save_xstate(cpu->xstate_owner);
+	if (cpu->xstate_used || process->xstate_saved)
+		machine_xrstor(process_xstate(process), boot_info->xcr0);
 	cpu->xstate_owner = process;
+	cpu->xstate_used = true;
 }
 
 /* A process that loads a selector makes its base 0 behind our back; any other
