@@ -83,3 +83,14 @@ fuzz:
 		-fno-sanitize-recover=all" \
 		LDFLAGS="-fsanitize=fuzzer,address,undefined" fuzz-run
 .PHONY: fuzz fuzz-run
+
+# ---- costs: tests/bench/<what>_bench.c, prints ratios, fails nothing ----
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
+$(BENCHES): %: %.c.o $(TEST_SUPPORT) $(BUILD)/libcustos.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
+bench: all $(BENCHES)
+	$(Q)for b in $(BENCHES) $(wildcard tests/bench/*_bench.sh); do \
+		case $$b in *.sh) CUSTOS=$(BUILD)/custos CUSTOS_BUILD=$(BUILD) \
+			sh $$b;; *) $$b;; esac || exit 1; done
+.PHONY: bench

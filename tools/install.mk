@@ -10,12 +10,13 @@ D = $(DESTDIR)
 
 GUEST_SDK := $(addprefix $(BUILD)/guest/,libcustos-guest.a crt0.o)
 MAN1 := $(wildcard docs/man/*.1)
-MAN7 := $(wildcard docs/man/*.7)
+MAN3 := $(wildcard docs/man/*.3)
 
 install: all
 	$(INSTALL) -d $(D)$(BINDIR) $(D)$(LIBDIR)/custos \
 		$(D)$(LIBDIR)/pkgconfig $(D)$(INCLUDEDIR)/custos \
-		$(D)$(MANDIR)/man1 $(D)$(DATADIR)/doc/custos \
+		$(D)$(MANDIR)/man1 $(D)$(MANDIR)/man3 \
+		$(D)$(DATADIR)/doc/custos \
 		$(D)$(DATADIR)/bash-completion/completions
 	$(INSTALL) -m 755 $(BUILD)/custos $(D)$(BINDIR)/custos
 	$(INSTALL) -m 644 $(wildcard include/custos/*.h guest/lib/custos/*.h) \
@@ -27,6 +28,7 @@ install: all
 		tools/custos-guest.pc.in \
 		>$(D)$(LIBDIR)/pkgconfig/custos-guest.pc
 	$(INSTALL) -m 644 $(MAN1) $(D)$(MANDIR)/man1/
+	$(if $(MAN3),$(INSTALL) -m 644 $(MAN3) $(D)$(MANDIR)/man3/)
 	$(INSTALL) -m 644 tools/custos.bash \
 		$(D)$(DATADIR)/bash-completion/completions/custos
 	$(INSTALL) -m 644 README.md NEWS LICENSE $(wildcard docs/*.md) \
@@ -36,6 +38,7 @@ install: all
 uninstall:
 	rm -f $(D)$(BINDIR)/custos $(D)$(LIBDIR)/pkgconfig/custos-guest.pc \
 		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(MAN1))) \
+		$(addprefix $(D)$(MANDIR)/man3/,$(notdir $(MAN3))) \
 		$(D)$(DATADIR)/bash-completion/completions/custos
 	rm -rf $(D)$(LIBDIR)/custos $(D)$(INCLUDEDIR)/custos \
 		$(D)$(DATADIR)/doc/custos

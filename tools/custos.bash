@@ -1,0 +1,76 @@
+# bash completion for custos                              -*- shell-script -*-
+# SPDX-License-Identifier: MIT
+
+# Data symbols of the program on the command line, for -k.
+_custos_symbols()
+{
+	local word
+	for word in "${COMP_WORDS[@]:2}"; do
+		if [[ -f $word ]] && type nm &>/dev/null; then
+			nm --defined-only "$word" 2>/dev/null |
+				awk '$2 ~ /^[BbDdRrGg]$/ { print $3 }'
+		fi
+	done
+}
+
+_custos()
+{
+	local cur prev command options
+	COMPREPLY=()
+	cur=${COMP_WORDS[COMP_CWORD]}
+	prev=${COMP_WORDS[COMP_CWORD - 1]}
+	command=${COMP_WORDS[1]}
+
+	if ((COMP_CWORD == 1)); then
+		COMPREPLY=($(compgen -W \
+			'run doctor decode help --help --version' -- "$cur"))
+		return
+	fi
+	case $command in
+	run)
+		options='--keep --script --output --module --cpus --memory
+			--json --log --default --budget --trust-script --kernel
+			--quiet --help'
+		case $prev in
+		-k | --keep)
+			COMPREPLY=($(compgen -W '$(_custos_symbols) device:' \
+				-- "$cur"))
+			return
+			;;
+		-s | --script)
+			COMPREPLY=($(compgen -d -S / -- "$cur")
+				$(compgen -f -X '!*.lua' -- "$cur"))
+			compopt -o nospace
+			return
+			;;
+		--default)
+			COMPREPLY=($(compgen -W 'pass deny' -- "$cur"))
+			return
+			;;
+		--cpus)
+			COMPREPLY=($(compgen -W '1 2 4 8 16' -- "$cur"))
+			return
+			;;
+		--memory)
+			COMPREPLY=($(compgen -W '64M 256M 1G 2G' -- "$cur"))
+			return
+			;;
+		--budget) return ;;
+		esac
+		;;
+	doctor) options='--json --help' ;;
+	decode) options='--json --help' ;;
+	help)
+		COMPREPLY=($(compgen -W 'run doctor decode' -- "$cur"))
+		return
+		;;
+	*) return ;;
+	esac
+	if [[ $cur == -* ]]; then
+		COMPREPLY=($(compgen -W "$options" -- "$cur"))
+	elif [[ $command == run ]]; then
+		compopt -o filenames -o default
+		COMPREPLY=($(compgen -f -- "$cur"))
+	fi
+}
+complete -F _custos custos
