@@ -73,7 +73,26 @@ struct insn {
 	bool branches; /* may leave rip elsewhere than behind it */
 	struct insn_operand operands[INSN_OPERANDS_MAX];
 	struct {
-		uint64_t words[16];
+		uint8_t form; /* which handler: enum decode_form */
+		/* The instruction with its memory operand at [base]. */
+		uint8_t code[ARCH_INSN_MAX + 1];
+		uint8_t code_len;
+		uint8_t base; /* holds the operand's scratch address */
+		uint8_t substitute; /* stands for rsp, or INSN_REG_NONE */
+		uint8_t width; /* operand width in bytes (stack, bt, ...) */
+		uint8_t reg, vreg, rm; /* register numbers of the encoding */
+		bool rex; /* byte registers 4..7 are spl..dil */
+		bool x87; /* leaves instruction and data pointers behind */
+		uint8_t mask_source; /* enum decode_mask */
+		uint8_t mask_reg; /* k1..k7 or a vector register */
+		uint8_t mask_lanes; /* mask elements that cover the operand */
+		uint8_t granule; /* bytes of the operand per element */
+		uint8_t repeat; /* 0, 0xf2 or 0xf3 */
+		uint8_t index_bytes, data_bytes; /* element sizes of VSIB */
+		uint16_t vector_bytes; /* vector length */
+		uint16_t mnemonic; /* the decoder's, for tables */
+		uint32_t hash; /* of code */
+		int64_t immediate, immediate2;
 	} internal;
 };
 
@@ -96,18 +115,21 @@ void decode_operand_text(const struct insn *insn, unsigned operand, char *text,
 	size_t capacity);
 
 /* Accesses of one execution, gather lanes and enter's levels included. */
-#define EXEC_ACCESSES_MAX 40
+#define EXEC_ACCESSES_MAX 72
 
 struct exec_access {
 	enum access_kind kind; /* load, store or rmw */
 	uint8_t operand; /* index into insn.operands */
 	uint8_t lane; /* element number of VSIB forms, else 0 */
 	uint32_t size; /* bytes, never 0 */
-	uint64_t address; /* linear; address + size - 1 is canonical, too */
+	/* linear; address + size - 1 is canonical, too, but may have wrapped
+	 * from the top of the address space to its bottom */
+	uint64_t address;
 	/*
 	 * Selected bytes of a masked access of at most 64 bytes (bit i: byte
 	 * address + i); all ones otherwise. Others are neither accessed nor
-	 * fault.
+	 * fault. exec_run() clears it when a store turned out not to happen
+	 * (x87 with an unmasked exception).
 	 */
 	uint64_t byte_mask;
 	/* size bytes each, inside struct exec. old: filled by the caller
@@ -125,16 +147,37 @@ enum exec_status {
 
 struct exec; /* per host thread; holds scratch memory and buffers */
 
-/* NULL when out of memory. One per thread; exec_run() installs no state. */
+/*
+ * NULL when out of memory. One per thread at a time. Installs process-wide
+ * handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL, which pass on
+ * every fault that is not an emulated instruction's; these signals must not
+ * be blocked around exec_run().
+ */
 struct exec *exec_create(void);
-void exec_destroy(struct exec *exec);
+void exec_destroy(struct exec *exec); /* NULL is fine */
+
+/*
+ * Does the target's CR0.AM let EFLAGS.AC demand alignment? False at first:
+ * then no #AC is ever raised.
+ */
+void exec_set_alignment_check(struct exec *exec, bool enabled);
+
+/*
+ * decode_insn() through a cache of the executor's. ip only chooses the cache
+ * line; what counts is the bytes, so changed code and pages shared by several
+ * address spaces are never confused. Returns NULL with *error as
+ * decode_insn(). Valid until the next call for the same exec.
+ */
+const struct insn *decode_cached(struct exec *exec, uint64_t ip,
+	const uint8_t *bytes, size_t len, int *error);
 
 /*
  * Work out which bytes insn will touch from this state. xstate may be NULL
  * when !insn->needs_xstate. insn, regs and xstate must stay until exec_run().
  * EXEC_OK: exec_access()/exec_count() list the accesses, in the order the CPU
  * makes them where the manual defines one. EXEC_FAULT: the state alone decides
- * on a fault (non-canonical address, misaligned aligned-move).
+ * on a fault (non-canonical address, misaligned aligned-move). There may be no
+ * access at all (rep with count 0, mask of zeros, clflush): go on all the same.
  */
 enum exec_status exec_plan(struct exec *exec, const struct insn *insn,
 	const struct arch_regs *regs, const struct arch_xstate *xstate);
@@ -147,9 +190,18 @@ struct exec_access *exec_access(struct exec *exec, unsigned i);
  * the old bytes were changed (an atomic that lost its race). EXEC_OK:
  * exec_regs() is the state after (rip moved on, or still at a rep form with
  * elements to go), exec_xstate() the extended state after, or NULL when
- * unchanged; new_bytes of every writing access are valid.
+ * unchanged; new_bytes of every writing access are valid. EXEC_FAULT:
+ * exec_regs() is the state before; exec_xstate() is not NULL when the fault
+ * itself changes it (MXCSR flags of #XM): commit it with the fault.
  */
 enum exec_status exec_run(struct exec *exec);
+
+/*
+ * As exec_run(), for a gather or scatter that can do only its first done
+ * accesses because the next one faults: the state in which the CPU raises the
+ * fault, rip still at the instruction. Valid for insn->operands[0].vsib.
+ */
+enum exec_status exec_run_lanes(struct exec *exec, unsigned done);
 
 const struct arch_regs *exec_regs(const struct exec *exec);
 const struct arch_xstate *exec_xstate(const struct exec *exec);
