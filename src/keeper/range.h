@@ -28,6 +28,7 @@ struct range {
 	uint64_t length; /* never 0 */
 	struct keeper *keeper; /* not owned */
 	enum verdict_kind fallback; /* VERDICT_PASS or VERDICT_DENY */
+	bool ever_bound; /* its bytes were mapped at some moment; the session's */
 };
 
 struct range_set;

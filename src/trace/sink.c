@@ -192,6 +192,19 @@ int trace_sink_write(struct trace_sink *sink, const struct access *access,
 	return rc;
 }
 
+int trace_sink_lines(struct trace_sink *sink, const char *text, size_t len)
+{
+	size_t before;
+	int rc;
+
+	pthread_mutex_lock(&sink->lock);
+	before = sink->pending.len;
+	buf_add(&sink->pending, text, len);
+	rc = line_added(sink, before);
+	pthread_mutex_unlock(&sink->lock);
+	return rc;
+}
+
 int trace_sink_note(
 	struct trace_sink *sink, const char *kind, const char *text)
 {

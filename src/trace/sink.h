@@ -57,6 +57,9 @@ int trace_sink_write(struct trace_sink *sink, const struct access *access,
 int trace_sink_note(
 	struct trace_sink *sink, const char *kind, const char *text);
 
+/* Complete lines in the sink's own format, as they are: a summary. */
+int trace_sink_lines(struct trace_sink *sink, const char *text, size_t len);
+
 /* Write out what is buffered, e.g. before something else is written to the
  * same terminal. Otherwise lines wait at most 100 ms (a terminal gets each at
  * once). Returns as trace_sink_write(). */

@@ -319,6 +319,19 @@ static void a_closed_pipe_is_an_error_not_a_signal(void **state)
 	close(fds[1]);
 }
 
+static void lines_of_others_keep_their_place(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f, TRACE_SINK_TEXT);
+	trace_sink_lines(f.sink, "one\ntwo\n", 8);
+	trace_sink_note(f.sink, "x", "three");
+	trace_sink_lines(f.sink, "four\n", 5);
+	trace_sink_flush(f.sink);
+	expect(&f, "one\ntwo\nthree\nfour\n");
+}
+
 static void a_file_that_cannot_be_written_is_refused(void **state)
 {
 	struct trace_sink *sink = NULL;
@@ -403,6 +416,7 @@ int main(void)
 		cmocka_unit_test(control_bytes_cannot_reach_a_terminal),
 		cmocka_unit_test(a_full_disk_is_told_with_the_lines_lost),
 		cmocka_unit_test(a_closed_pipe_is_an_error_not_a_signal),
+		cmocka_unit_test(lines_of_others_keep_their_place),
 		cmocka_unit_test(a_file_that_cannot_be_written_is_refused),
 		cmocka_unit_test(lines_come_out_while_the_program_waits),
 		cmocka_unit_test(threads_do_not_tear_lines),

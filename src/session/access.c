@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread stopped before an instruction that touches a closed page: ask
+ * whoever keeps the bytes, carry the instruction out, go on. Nothing is stored
+ * and no register changes before everybody has answered.
+ */
+#include <string.h>
+
+#include "base/invariant.h"
+#include "session/session_impl.h"
+
+/* Where an access that led nowhere new stops being patience. */
+#define SPURIOUS_MAX 10000
+
+static enum carried out_of_memory(struct worker *w)
+{
+	session_say(w->session,
+		"custos: out of memory while deciding an access; stopping\n");
+	return CARRIED_STOP;
+}
+
+/* What an answer means for the whole instruction. */
+static enum carried consequence(struct worker *w, struct event *event)
+{
+	switch (event->verdict.kind) {
+	case VERDICT_PASS:
+		return CARRIED_DONE;
+	case VERDICT_SERVE:
+		event->outcome = OUTCOME_SERVE;
+		return CARRIED_DONE;
+	case VERDICT_ABSORB:
+		event->outcome = OUTCOME_ABSORB;
+		return CARRIED_DONE;
+	case VERDICT_DENY:
+		event->outcome = OUTCOME_DENY;
+		w->fault = event->verdict.fault;
+		return CARRIED_FAULT;
+	case VERDICT_STEP:
+		event->outcome = OUTCOME_STEP;
+		return CARRIED_STEP;
+	case VERDICT_STOP:
+		event->outcome = OUTCOME_STOP;
+		session_say(w->session, "custos: stopped by the keeper of `%s'"
+					"%s%s\n",
+			event->range->name,
+			event->verdict.reason[0] ? ": " : "",
+			event->verdict.reason);
+		return CARRIED_STOP;
+	case VERDICT_CONTINUE:
+	case VERDICT_ROLLBACK:
+	case VERDICT_KIND_MAX:
+		break;
+	}
+	unreachable_state();
+}
+
+enum carried access_ask(struct worker *w, struct event *event)
+{
+	event_ask(w, event);
+	return consequence(w, event);
+}
+
+/* Old bytes as memory has them, kept for the record when a keeper serves
+ * others in their place. */
+static bool keep_old(struct worker *w, struct event *event)
+{
+	uint8_t *copy = event_alloc(w, event->access.size);
+
+	if (!copy)
+		return false;
+	memcpy(copy, event->access.old_bytes, event->access.size);
+	event->access.old_bytes = copy;
+	return true;
+}
+
+/*
+ * Other instruction bytes than memory has: plan again, for those. Their data
+ * pages may not be locked yet, and cannot be waited for out of order.
+ */
+static enum carried serve_fetch(struct worker *w, struct event *event)
+{
+	const struct access *access = &event->access;
+	uint8_t bytes[ARCH_INSN_MAX];
+	enum carried carried;
+
+	memcpy(bytes, w->bytes, sizeof(bytes));
+	memcpy(bytes + access->kept_first,
+		event->verdict.value + access->kept_first, access->kept_count);
+	carried = plan_instruction(w, bytes);
+	if (carried != CARRIED_DONE)
+		return carried;
+	if (!plan_lock_more(w))
+		return CARRIED_AGAIN;
+	if (w->planned)
+		plan_read(w);
+	return event_build_data(w) ? out_of_memory(w) : CARRIED_DONE;
+}
+
+/* Before anything runs: fetches and loads. */
+static enum carried ask_reads(struct worker *w)
+{
+	for (size_t i = 0; i < w->event_count; i++) {
+		struct event *event = &w->events[i];
+		enum carried carried;
+
+		if (event->access.kind != ACCESS_LOAD &&
+			event->access.kind != ACCESS_FETCH)
+			continue;
+		carried = access_ask(w, event);
+		if (carried == CARRIED_DONE &&
+			event->outcome == OUTCOME_SERVE &&
+			event->access.kind == ACCESS_FETCH)
+			carried = serve_fetch(w, event);
+		if (carried != CARRIED_DONE)
+			return carried;
+		if (event->outcome != OUTCOME_SERVE ||
+			event->access.kind == ACCESS_FETCH)
+			continue;
+		if (!keep_old(w, event))
+			return out_of_memory(w);
+		event_apply_value(w, event, false);
+	}
+	return CARRIED_DONE;
+}
+
+static enum carried run(struct worker *w)
+{
+	switch (exec_run(w->exec)) {
+	case EXEC_OK:
+		return CARRIED_DONE;
+	case EXEC_FAULT:
+		w->fault = *exec_fault(w->exec);
+		return CARRIED_FAULT;
+	case EXEC_CANNOT:
+		return CARRIED_STEP;
+	}
+	unreachable_state();
+}
+
+/* With the results known: stores and read-modify-writes. */
+static enum carried ask_writes(struct worker *w)
+{
+	bool rerun = false;
+
+	for (size_t i = 0; i < w->event_count; i++) {
+		struct event *event = &w->events[i];
+		enum carried carried;
+
+		if (!access_writes(event->access.kind))
+			continue;
+		carried = access_ask(w, event);
+		if (carried != CARRIED_DONE)
+			return carried;
+		if (event->outcome != OUTCOME_SERVE ||
+			event->access.kind != ACCESS_RMW)
+			continue;
+		/* As if memory had held the value at that instant. */
+		if (!keep_old(w, event))
+			return out_of_memory(w);
+		event_apply_value(w, event, false);
+		rerun = true;
+	}
+	return rerun ? run(w) : CARRIED_DONE;
+}
+
+static void apply_writes(struct worker *w)
+{
+	for (size_t i = 0; i < w->event_count; i++) {
+		struct event *event = &w->events[i];
+
+		if (event->outcome == OUTCOME_ABSORB)
+			event_apply_absorb(w, event);
+		else if (event->outcome == OUTCOME_SERVE &&
+			event->access.kind == ACCESS_STORE)
+			event_apply_value(w, event, true);
+	}
+}
+
+static bool untouched(const struct worker *w)
+{
+	for (size_t i = 0; i < w->event_count; i++)
+		if (w->events[i].outcome != OUTCOME_PASS)
+			return false;
+	return true;
+}
+
+/* An atomic whose operand lies in one piece and that nobody altered is stored
+ * by compare-and-exchange: others may look at the same frame (by an open
+ * mapping of theirs), and to them, too, it must be atomic. */
+static const struct span *atomic_span(const struct worker *w)
+{
+	const struct span *found = NULL;
+
+	if (!w->insn->atomic || !untouched(w))
+		return NULL;
+	for (unsigned i = 0; i < w->span_count; i++) {
+		const struct span *span = &w->spans[i];
+
+		if (span->access == SPAN_FETCH)
+			continue;
+		if (found || !span->page.bytes ||
+			exec_access(w->exec, span->access)->kind != ACCESS_RMW)
+			return NULL;
+		found = span;
+	}
+	if (!found || found->count > 16 || (found->count & (found->count - 1)))
+		return NULL;
+	/* cmpxchg16b demands alignment. */
+	return found->count == 16 && found->first % 16 ? NULL : found;
+}
+
+static enum carried commit(struct worker *w)
+{
+	const struct span *single = atomic_span(w);
+
+	if (single) {
+		const struct exec_access *a =
+			exec_access(w->exec, single->access);
+
+		return commit_exchange(single, a->old_bytes, a->new_bytes) ?
+			CARRIED_DONE :
+			CARRIED_AGAIN;
+	}
+	for (unsigned i = 0; i < w->span_count; i++) {
+		const struct span *span = &w->spans[i];
+		const struct exec_access *a;
+
+		if (span->access == SPAN_FETCH)
+			continue;
+		a = exec_access(w->exec, span->access);
+		if (!access_writes(a->kind))
+			continue;
+		commit_span(span, a->new_bytes + span->at,
+			a->byte_mask == UINT64_MAX ? UINT64_MAX :
+						     a->byte_mask >> span->at);
+	}
+	return CARRIED_DONE;
+}
+
+static enum carried emulate(struct worker *w)
+{
+	enum carried carried;
+
+	if (!w->planned)
+		return CARRIED_STEP;
+	carried = run(w);
+	if (carried == CARRIED_DONE)
+		carried = ask_writes(w);
+	if (carried != CARRIED_DONE)
+		return carried;
+	apply_writes(w);
+	return commit(w);
+}
+
+/* The bytes an event ended with: what was loaded, or what is stored now. */
+static const uint8_t *final_bytes(const struct event *event)
+{
+	if (event->outcome == OUTCOME_SERVE &&
+		event->access.kind != ACCESS_RMW)
+		return event->verdict.value;
+	if (event->outcome == OUTCOME_ABSORB)
+		return event->access.old_bytes;
+	return access_writes(event->access.kind) ? event->access.new_bytes :
+						   event->access.old_bytes;
+}
+
+void access_record(struct worker *w, enum carried carried)
+{
+	for (size_t i = 0; i < w->event_count; i++) {
+		struct event *event = &w->events[i];
+		bool performed = carried == CARRIED_DONE;
+
+		if (!event->decided)
+			continue; /* the instruction ended before it */
+		if (!performed && event->outcome != OUTCOME_DENY &&
+			event->outcome != OUTCOME_STOP &&
+			event->outcome != OUTCOME_UNEMULATABLE)
+			event->outcome = OUTCOME_FAULT;
+		event_record(w, event, performed ? final_bytes(event) : NULL);
+	}
+}
+
+static int take_result(struct worker *w)
+{
+	const struct arch_xstate *xstate = exec_xstate(w->exec);
+	struct error err;
+
+	w->regs = *exec_regs(w->exec);
+	target_thread_set_regs(w->thread, &w->regs);
+	if (xstate && target_thread_set_xstate(w->thread, xstate, &err)) {
+		session_say(w->session, "custos: %s\n", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+/* With the pages locked. */
+static enum carried decide(struct worker *w)
+{
+	enum carried carried;
+
+	if (w->planned)
+		plan_read(w);
+	if (event_build(w))
+		return out_of_memory(w);
+	carried = ask_reads(w);
+	if (carried == CARRIED_DONE)
+		carried = emulate(w);
+	if (carried == CARRIED_AGAIN)
+		return carried;
+	if (carried == CARRIED_STEP)
+		return step_instruction(w);
+	if (carried == CARRIED_DONE && take_result(w))
+		carried = CARRIED_STOP;
+	if (!w->event_count)
+		atomic_fetch_add_explicit(&w->session->page_mates, 1,
+			memory_order_relaxed);
+	access_record(w, carried);
+	return carried;
+}
+
+static bool touches_closed(const struct worker *w)
+{
+	for (unsigned i = 0; i < w->span_count; i++)
+		if (w->spans[i].page.closed)
+			return true;
+	return false;
+}
+
+/* The stop had no reason any more: the page was opened meanwhile. */
+static enum carried spurious(struct worker *w)
+{
+	atomic_fetch_add(&w->session->spurious, 1);
+	w->spurious_run =
+		w->spurious_ip == w->regs.rip ? w->spurious_run + 1 : 1;
+	w->spurious_ip = w->regs.rip;
+	if (w->spurious_run < SPURIOUS_MAX)
+		return CARRIED_DONE;
+	session_say(w->session,
+		"custos: cpu %u stops again and again at 0x%llx, where no kept "
+		"page is touched; it may be that a kept page holds page tables "
+		"or an exception stack: keep other bytes\n",
+		target_thread_index(w->thread),
+		(unsigned long long)w->regs.rip);
+	return CARRIED_STOP;
+}
+
+static enum carried carry_once(struct worker *w, bool first)
+{
+	enum carried carried;
+
+	do {
+		carried = plan_instruction(w, NULL);
+		if (carried != CARRIED_DONE)
+			return carried;
+		if (!touches_closed(w))
+			return first ? spurious(w) : CARRIED_DONE;
+		plan_lock(w);
+		carried = decide(w);
+		plan_unlock(w);
+	} while (carried == CARRIED_AGAIN);
+	return carried;
+}
+
+/* A rep form goes on as long as its next element is at a closed page, too. */
+static enum carried carry(struct worker *w)
+{
+	uint64_t rip = w->regs.rip;
+	enum carried carried;
+	bool first = true;
+
+	do {
+		carried = carry_once(w, first);
+		first = false;
+	} while (carried == CARRIED_DONE && w->insn->repeated &&
+		w->regs.rip == rip && touches_closed(w) &&
+		!atomic_load(&w->session->stopping));
+	return carried;
+}
+
+enum target_resume access_stop(void *ctx, struct target_thread *thread)
+{
+	struct session *s = ctx;
+	struct worker *w = session_worker(s, thread);
+	enum carried carried;
+
+	if (!w)
+		return TARGET_STOP;
+	atomic_fetch_add_explicit(&s->stops, 1, memory_order_relaxed);
+	pthread_rwlock_rdlock(&s->bindings_lock);
+	carried = carry(w);
+	pthread_rwlock_unlock(&s->bindings_lock);
+	if (carried == CARRIED_FAULT)
+		target_thread_fault(thread, &w->fault);
+	if (carried != CARRIED_STOP)
+		return TARGET_RESUME;
+	atomic_store(&s->stopping, true);
+	return TARGET_STOP;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which frames hold the kept bytes now. A range belongs to the processes of
+ * one program; each of them has the range's pages mapped, or not yet, or
+ * onto other frames than a moment ago. A binding is one page of one range in
+ * one process; the frame it is bound to is closed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/invariant.h"
+#include "session/session_impl.h"
+
+static struct kept_piece piece_of(const struct binding *b)
+{
+	return (struct kept_piece){
+		.first = b->first,
+		.count = b->count,
+		.range = b->range,
+		.offset = b->offset,
+	};
+}
+
+/* Before a frame's bytes get out of sight: did every store pass by us? */
+static void verify(struct session *s, const struct binding *b)
+{
+	struct kept_page *page = kept_map_find(s->map, b->frame);
+	const struct kept_piece *piece;
+	uint32_t index;
+
+	if (!b->bytes)
+		return;
+	pthread_mutex_lock(&s->report_mutex);
+	s->verified_bytes += b->count;
+	if (!kept_page_verify(page, b->bytes, &piece, &index)) {
+		if (!s->missed++)
+			snprintf(s->missed_why, sizeof(s->missed_why),
+				"byte %llu of `%s' is 0x%02x, the accesses "
+				"seen leave 0x%02x: it was stored through "
+				"another mapping of its frame, by the guest's "
+				"kernel or by the monitor",
+				(unsigned long long)(piece->offset + index),
+				piece->range->name,
+				b->bytes[piece->first + index],
+				piece->shadow[index]);
+		/* Say it once. */
+		memcpy(piece->shadow, b->bytes + piece->first, piece->count);
+	}
+	pthread_mutex_unlock(&s->report_mutex);
+}
+
+static void unbind(struct session *s, struct binding *b)
+{
+	struct kept_page *page = kept_map_find(s->map, b->frame);
+	struct error err;
+
+	if (!b->bound)
+		return;
+	verify(s, b);
+	b->bound = false;
+	if (!kept_page_unbind(page, b->range, b->first))
+		return;
+	if (b->bytes &&
+		target_open_page(s->config.target, b->frame, &err))
+		session_say(s, "custos: %s\n", err.text);
+}
+
+static void bind_to(struct session *s, struct binding *b,
+	const struct target_page *to)
+{
+	struct kept_piece piece = piece_of(b);
+	const struct range *other = NULL;
+	struct kept_page *page = kept_map_get(s->map, to->frame);
+	struct error err;
+	int ret = page ? kept_page_bind(page, &piece, to->bytes, &other) :
+			 -ENOMEM;
+
+	if (ret == -EEXIST) {
+		session_say(s,
+			"custos: `%s' and `%s' name the same bytes in process "
+			"`%s'; they stay `%s'\n",
+			b->range->name, other->name,
+			b->process ? b->process->name : "", other->name);
+		return;
+	}
+	if (ret) {
+		session_say(s, "custos: out of memory: `%s' is not kept\n",
+			b->range->name);
+		return;
+	}
+	b->frame = to->frame;
+	b->bytes = to->bytes;
+	b->bound = true;
+	b->range->ever_bound = true;
+	if (to->bytes && target_close_page(s->config.target, to->frame, &err)) {
+		session_say(s, "custos: `%s' is not kept: %s\n", b->range->name,
+			err.text);
+		unbind(s, b);
+	}
+}
+
+/* Look where the page is now and follow it. */
+static void rebind(struct session *s, struct binding *b)
+{
+	struct target_page page;
+	struct arch_fault fault;
+	bool mapped = target_translate(s->config.target, b->process->space,
+		b->page_va, ACCESS_LOAD, &page, &fault);
+
+	if (b->bound && mapped && page.frame == b->frame)
+		return;
+	unbind(s, b);
+	if (mapped)
+		bind_to(s, b, &page);
+}
+
+static int reserve(struct session *s, uint64_t more)
+{
+	size_t need, capacity = s->binding_capacity;
+	struct binding *bindings;
+
+	if (__builtin_add_overflow(s->binding_count, more, &need))
+		return -ENOMEM;
+	if (need <= capacity)
+		return 0;
+	while (capacity < need)
+		capacity = capacity ? capacity * 2 : 16;
+	bindings = realloc(s->bindings, capacity * sizeof(*bindings));
+	if (!bindings)
+		return -ENOMEM;
+	s->bindings = bindings;
+	s->binding_capacity = capacity;
+	return 0;
+}
+
+/* Page n of a range that starts at address (for devices: at 0). */
+static struct binding page_binding(
+	const struct target_process *process, struct range *range, uint64_t n)
+{
+	uint64_t start = range->address & ~ARCH_PAGE_MASK;
+	uint64_t page_va = start + n * ARCH_PAGE_SIZE;
+	uint64_t from = range->address > page_va ? range->address : page_va;
+	uint64_t last = range->address + (range->length - 1);
+	uint64_t page_last = page_va + ARCH_PAGE_MASK;
+
+	last = last < page_last ? last : page_last;
+	return (struct binding){
+		.process = process,
+		.range = range,
+		.page_va = page_va,
+		.first = (uint32_t)(from - page_va),
+		.count = (uint32_t)(last - from + 1),
+		.offset = from - range->address,
+	};
+}
+
+static uint64_t page_count(const struct range *range)
+{
+	uint64_t last = range->address + (range->length - 1);
+
+	return (last >> ARCH_PAGE_SHIFT) -
+		(range->address >> ARCH_PAGE_SHIFT) + 1;
+}
+
+static int bind_range(struct session *s, const struct target_process *process,
+	struct range *range)
+{
+	uint64_t pages = page_count(range);
+
+	if (reserve(s, pages))
+		return -ENOMEM;
+	for (uint64_t n = 0; n < pages; n++) {
+		struct binding *b = &s->bindings[s->binding_count++];
+
+		*b = page_binding(process, range, n);
+		rebind(s, b);
+	}
+	return 0;
+}
+
+int bind_process(struct session *s, const struct target_process *process)
+{
+	int ret = 0;
+
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < range_set_count(s->config.ranges) && !ret; i++) {
+		struct range *range = range_set_get(s->config.ranges, i);
+
+		if (!range->device && range->image == process->image)
+			ret = bind_range(s, process, range);
+	}
+	pthread_rwlock_unlock(&s->bindings_lock);
+	return ret;
+}
+
+void bind_changed(struct session *s, space_t space, uint64_t va, uint64_t len)
+{
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < s->binding_count; i++) {
+		struct binding *b = &s->bindings[i];
+
+		if (b->process && b->process->space == space &&
+			ranges_overlap(b->page_va, ARCH_PAGE_SIZE, va, len))
+			rebind(s, b);
+	}
+	pthread_rwlock_unlock(&s->bindings_lock);
+}
+
+void bind_exit(struct session *s, const struct target_process *process)
+{
+	size_t left = 0;
+
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < s->binding_count; i++) {
+		if (s->bindings[i].process == process)
+			unbind(s, &s->bindings[i]);
+		else
+			s->bindings[left++] = s->bindings[i];
+	}
+	s->binding_count = left;
+	pthread_rwlock_unlock(&s->bindings_lock);
+}
+
+static int bind_device(struct session *s, struct range *range,
+	struct error *err)
+{
+	uint64_t pages = page_count(range), count;
+	frame_t first;
+
+	if (!target_device(s->config.target, range->device_name, &first,
+		    &count) ||
+		count < pages)
+		return error_set(err, -ENODEV,
+			"`%s': this target has no such device pages",
+			range->name);
+	if (reserve(s, pages))
+		return error_set(err, -ENOMEM, "out of memory");
+	for (uint64_t n = 0; n < pages; n++) {
+		struct binding *b = &s->bindings[s->binding_count++];
+		struct target_page page = {
+			.frame = first + n,
+			.closed = true,
+		};
+
+		*b = page_binding(NULL, range, n);
+		bind_to(s, b, &page);
+	}
+	return 0;
+}
+
+int bind_devices(struct session *s, struct error *err)
+{
+	int ret = 0;
+
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < range_set_count(s->config.ranges) && !ret; i++) {
+		struct range *range = range_set_get(s->config.ranges, i);
+
+		if (range->device)
+			ret = bind_device(s, range, err);
+	}
+	pthread_rwlock_unlock(&s->bindings_lock);
+	return ret;
+}
+
+void bind_verify_all(struct session *s)
+{
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < s->binding_count; i++)
+		if (s->bindings[i].bound)
+			verify(s, &s->bindings[i]);
+	pthread_rwlock_unlock(&s->bindings_lock);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies the guest's kernel makes on a process's behalf: the same questions,
+ * with the kernel as a named actor. A copy is never stepped instruction by
+ * instruction: step performs it, and shows it to the keeper afterwards.
+ */
+#include <string.h>
+
+#include "session/session_impl.h"
+
+struct copying {
+	const struct target_copy *copy;
+	struct span span;
+	uint8_t *bytes; /* what will be copied */
+	uint8_t *old_bytes; /* what memory holds */
+};
+
+static struct access describe(struct worker *w, const struct copying *c,
+	const struct kept_piece *piece, uint64_t seq)
+{
+	uint32_t end = c->span.first + c->span.count;
+	uint32_t lo = piece->first, hi = piece->first + piece->count;
+
+	lo = lo > c->span.first ? lo : c->span.first;
+	hi = hi < end ? hi : end;
+	return (struct access){
+		.seq = seq,
+		.kind = c->copy->kind,
+		.address = c->copy->address,
+		.size = c->copy->size,
+		.range = piece->range->id,
+		.range_name = piece->range->name,
+		.offset = piece->offset + (lo - piece->first),
+		.kept_first = lo - c->span.first,
+		.kept_count = hi - lo,
+		.old_bytes = c->old_bytes,
+		.new_bytes = access_writes(c->copy->kind) ? c->bytes : NULL,
+		.cpu = target_thread_index(w->thread),
+		.process = w->process ? w->process->id : 0,
+		.process_name = w->process ? w->process->name : "kernel",
+		.ip = c->copy->ip,
+	};
+}
+
+static enum verdict_kind show(struct worker *w, struct event *event)
+{
+	struct access *a = &event->access;
+	struct step_piece piece = {
+		.offset = a->offset,
+		.size = a->kept_count,
+		.kind = a->kind,
+		.old_bytes = a->old_bytes + a->kept_first,
+		.new_bytes = a->new_bytes ? a->new_bytes + a->kept_first : NULL,
+	};
+	struct step_report report = {
+		.next_ip = a->ip,
+		.times = 1,
+		.pieces = &piece,
+		.count = 1,
+	};
+	enum keeper_status status;
+	struct error err;
+
+	event->verdict.kind = VERDICT_CONTINUE;
+	status = keeper_ask_stepped(event->range->keeper, a, &report,
+		event->range->fallback, &event->verdict, &err);
+	if (status != KEEPER_OK)
+		event_keeper_failed(w, event, status, &err);
+	return event->verdict.kind;
+}
+
+/* Take what the keeper said into the bytes to be copied. */
+static void apply(struct copying *c, const struct event *event)
+{
+	const struct access *a = &event->access;
+	const uint8_t *from = NULL;
+
+	if (event->outcome == OUTCOME_SERVE)
+		from = event->verdict.value;
+	else if (event->outcome == OUTCOME_ABSORB ||
+		event->outcome == OUTCOME_ROLLBACK)
+		from = c->old_bytes;
+	if (from)
+		memcpy(c->bytes + a->kept_first, from + a->kept_first,
+			a->kept_count);
+}
+
+static enum carried ask_piece(struct worker *w, struct copying *c,
+	const struct kept_piece *piece, uint64_t seq)
+{
+	struct event event = {
+		.access = describe(w, c, piece, seq),
+		.range = piece->range,
+		.outcome = OUTCOME_PASS,
+	};
+	uint8_t value[ARCH_PAGE_SIZE], new_bytes[ARCH_PAGE_SIZE];
+	enum carried carried;
+
+	event.verdict.value = value;
+	if (event.access.new_bytes) {
+		/* What the record shows must not change when it is applied. */
+		memcpy(new_bytes, c->bytes, c->copy->size);
+		event.access.new_bytes = new_bytes;
+	}
+	carried = access_ask(w, &event);
+	if (carried == CARRIED_STEP) {
+		enum verdict_kind answer = show(w, &event);
+
+		carried = CARRIED_DONE;
+		if (answer == VERDICT_DENY)
+			carried = CARRIED_FAULT;
+		if (answer == VERDICT_ROLLBACK)
+			event.outcome = OUTCOME_ROLLBACK;
+	}
+	if (carried == CARRIED_DONE)
+		apply(c, &event);
+	event_record(w, &event, carried == CARRIED_DONE ? c->bytes : NULL);
+	return carried;
+}
+
+static enum carried ask_pieces(struct worker *w, struct copying *c)
+{
+	const struct kept_page *page = c->span.kept;
+	enum carried carried = CARRIED_DONE;
+	size_t first = kept_page_lower(page, c->span.first);
+	uint64_t seq = 0;
+
+	for (size_t i = first;
+		i < kept_page_count(page) && carried == CARRIED_DONE; i++) {
+		const struct kept_piece *piece = kept_page_piece(page, i);
+
+		if (piece->first >= c->span.first + c->span.count)
+			break;
+		if (!seq)
+			seq = atomic_fetch_add(&w->session->seq, 1) + 1;
+		carried = ask_piece(w, c, piece, seq);
+	}
+	if (!seq)
+		atomic_fetch_add(&w->session->page_mates, 1);
+	return carried;
+}
+
+static enum target_copy_result perform(struct worker *w, struct copying *c)
+{
+	const struct target_copy *copy = c->copy;
+	enum carried carried = CARRIED_DONE;
+
+	if (c->span.page.bytes)
+		memcpy(c->old_bytes, c->span.page.bytes + c->span.first,
+			copy->size);
+	else
+		memset(c->old_bytes, 0, copy->size);
+	memcpy(c->bytes,
+		access_writes(copy->kind) ? copy->kernel_bytes : c->old_bytes,
+		copy->size);
+	if (c->span.kept)
+		carried = ask_pieces(w, c);
+	if (carried == CARRIED_STOP) {
+		atomic_store(&w->session->stopping, true);
+		target_stop(w->session->config.target);
+	}
+	if (carried != CARRIED_DONE)
+		return TARGET_COPY_DENIED;
+	if (access_writes(copy->kind))
+		commit_span(&c->span, c->bytes, UINT64_MAX);
+	else
+		memcpy(copy->kernel_bytes, c->bytes, copy->size);
+	return TARGET_COPY_DONE;
+}
+
+enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
+	const struct target_copy *copy)
+{
+	struct session *s = ctx;
+	struct worker *w = session_worker(s, thread);
+	uint8_t bytes[ARCH_PAGE_SIZE], old_bytes[ARCH_PAGE_SIZE];
+	struct copying c = {
+		.copy = copy,
+		.bytes = bytes,
+		.old_bytes = old_bytes,
+		.span = {
+			.count = copy->size,
+			.first = (uint32_t)(copy->address & ARCH_PAGE_MASK),
+			.va = copy->address,
+		},
+	};
+	enum target_copy_result result = TARGET_COPY_FAULT;
+	struct arch_fault fault;
+
+	if (!w || copy->size > ARCH_PAGE_SIZE - c.span.first)
+		return TARGET_COPY_FAULT;
+	atomic_fetch_add_explicit(&s->stops, 1, memory_order_relaxed);
+	pthread_rwlock_rdlock(&s->bindings_lock);
+	if (target_translate(s->config.target, copy->space, copy->address,
+		    access_writes(copy->kind) ? ACCESS_STORE : ACCESS_LOAD,
+		    &c.span.page, &fault)) {
+		c.span.kept = kept_map_find(s->map, c.span.page.frame);
+		if (c.span.kept)
+			kept_page_lock(c.span.kept);
+		result = perform(w, &c);
+		if (c.span.kept)
+			kept_page_unlock(c.span.kept);
+	}
+	pthread_rwlock_unlock(&s->bindings_lock);
+	return result;
+}

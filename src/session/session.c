@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/invariant.h"
+#include "base/log.h"
+#include "session/session_impl.h"
+
+void session_say(struct session *s, const char *format, ...)
+{
+	struct buf line = BUF_INIT;
+	va_list args;
+
+	va_start(args, format);
+	buf_vprintf(&line, format, args);
+	va_end(args);
+	if (s->config.report)
+		s->config.report(s->config.ctx, buf_str(&line), line.len);
+	buf_fini(&line);
+}
+
+static void worker_destroy(struct worker *w)
+{
+	if (!w)
+		return;
+	exec_destroy(w->exec);
+	free(w->xstate);
+	free(w->events);
+	free(w->arena);
+	free(w);
+}
+
+static struct worker *worker_create(struct session *s)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	w->session = s;
+	w->exec = exec_create();
+	w->xstate = aligned_alloc(64, sizeof(*w->xstate));
+	if (!w->exec || !w->xstate) {
+		worker_destroy(w);
+		return NULL;
+	}
+	memset(w->xstate, 0, sizeof(*w->xstate));
+	return w;
+}
+
+struct worker *session_worker(struct session *s, struct target_thread *thread)
+{
+	unsigned index = target_thread_index(thread);
+	struct worker *w;
+
+	invariant(index < SESSION_WORKERS_MAX);
+	w = s->workers[index]; /* only this host thread ever looks at it */
+	if (!w) {
+		w = worker_create(s);
+		if (!w) {
+			session_say(s, "custos: out of memory; stopping\n");
+			return NULL;
+		}
+		s->workers[index] = w;
+	}
+	w->thread = thread;
+	w->regs = *target_thread_regs(thread);
+	/* Set by some CPUs when they fault; no instruction starts with it. */
+	w->regs.rflags &= ~(uint64_t)ARCH_RFLAGS_RF;
+	w->process = target_thread_process(thread);
+	w->space = target_thread_space(thread);
+	return w;
+}
+
+int session_create(const struct session_config *config, struct session **out,
+	struct error *err)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	pthread_rwlockattr_t attr;
+
+	if (!s)
+		return error_set(err, -ENOMEM, "out of memory");
+	s->config = *config;
+	s->map = kept_map_create();
+	if (!s->map) {
+		free(s);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	/* Else a hammered page could keep a mapping change waiting for ever. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(
+		&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->bindings_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&s->report_mutex, NULL);
+	*out = s;
+	return 0;
+}
+
+void session_destroy(struct session *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < SESSION_WORKERS_MAX; i++)
+		worker_destroy(s->workers[i]);
+	kept_map_destroy(s->map);
+	free(s->bindings);
+	pthread_rwlock_destroy(&s->bindings_lock);
+	pthread_mutex_destroy(&s->report_mutex);
+	free(s);
+}
+
+static void on_space_changed(void *ctx, struct target_thread *thread,
+	space_t space, uint64_t va, uint64_t len)
+{
+	(void)thread;
+	bind_changed(ctx, space, va, len);
+}
+
+static void on_process_start(void *ctx, struct target_thread *thread,
+	const struct target_process *process)
+{
+	struct session *s = ctx;
+
+	(void)thread;
+	log_debug(LOG_SESSION, "process %llu `%s' starts",
+		(unsigned long long)process->id, process->name);
+	if (names_add_process(s->config.names, process) ||
+		bind_process(s, process))
+		session_say(s,
+			"custos: out of memory: nothing is kept in process "
+			"`%s'\n",
+			process->name);
+	if (s->config.sink)
+		trace_sink_note(s->config.sink, "process_start", process->name);
+}
+
+static void on_process_exit(void *ctx, struct target_thread *thread,
+	const struct target_process *process, int64_t code)
+{
+	struct session *s = ctx;
+
+	(void)thread;
+	log_debug(LOG_SESSION, "process %llu `%s' exits with %lld",
+		(unsigned long long)process->id, process->name,
+		(long long)code);
+	bind_exit(s, process);
+	if (s->config.sink)
+		trace_sink_note(s->config.sink, "process_exit", process->name);
+}
+
+static void on_report(void *ctx, const char *text, size_t len)
+{
+	struct session *s = ctx;
+
+	if (s->config.report)
+		s->config.report(s->config.ctx, text, len);
+}
+
+int session_run(
+	struct session *s, struct target_result *out_result, struct error *err)
+{
+	const struct target_handler handler = {
+		.ctx = s,
+		.access = access_stop,
+		.copy = copy_stop,
+		.space_changed = on_space_changed,
+		.process_start = on_process_start,
+		.process_exit = on_process_exit,
+		.report = on_report,
+	};
+	int ret = bind_devices(s, err);
+
+	if (!ret)
+		ret = target_run(s->config.target, &handler, out_result, err);
+	bind_verify_all(s);
+	return ret;
+}
+
+static void add_waits(void *ctx, struct kept_page *page)
+{
+	*(uint64_t *)ctx += kept_page_waits(page);
+}
+
+void session_summary(const struct session *s, struct session_summary *out)
+{
+	*out = (struct session_summary){
+		.stops = atomic_load(&s->stops),
+		.page_mates = atomic_load(&s->page_mates),
+		.spurious = atomic_load(&s->spurious),
+		.steps = atomic_load(&s->steps),
+		.keeper_errors = atomic_load(&s->keeper_errors),
+		.missed = s->missed,
+		.verified_bytes = s->verified_bytes,
+	};
+	for (int i = 0; i < ACCESS_KIND_MAX; i++) {
+		out->by_kind[i] = atomic_load(&s->by_kind[i]);
+		out->accesses += out->by_kind[i];
+	}
+	for (int i = 0; i < OUTCOME_MAX; i++)
+		out->by_outcome[i] = atomic_load(&s->by_outcome[i]);
+	for (size_t i = 0; i < range_set_count(s->config.ranges); i++)
+		out->never_bound +=
+			!range_set_get(s->config.ranges, i)->ever_bound;
+	kept_map_each(s->map, add_waits, &out->waits);
+	memcpy(out->missed_why, s->missed_why, sizeof(out->missed_why));
+}
+
+size_t session_read(struct session *s, uint64_t process, uint64_t va,
+	void *bytes, size_t len)
+{
+	const struct target_process *p =
+		names_process(s->config.names, process);
+
+	return p ? target_read(s->config.target, p->space, va, bytes, len) : 0;
+}
+
+/* What a script stores is no access, and no store that slipped past either:
+ * tell the shadow. The page may be locked, by this very thread, for which the
+ * script decides. */
+static void tell_shadow(struct session *s, space_t space, uint64_t va,
+	const uint8_t *bytes, size_t len)
+{
+	while (len) {
+		uint32_t first = (uint32_t)(va & ARCH_PAGE_MASK);
+		size_t room = ARCH_PAGE_SIZE - first;
+		size_t count = len < room ? len : room;
+		struct kept_page *page = NULL;
+		struct target_page to;
+		struct arch_fault fault;
+
+		if (target_translate(s->config.target, space, va, ACCESS_LOAD,
+			    &to, &fault))
+			page = kept_map_find(s->map, to.frame);
+		if (page)
+			kept_page_stored(page, first, (uint32_t)count, bytes);
+		va += count;
+		bytes += count;
+		len -= count;
+	}
+}
+
+size_t session_write(struct session *s, uint64_t process, uint64_t va,
+	const void *bytes, size_t len)
+{
+	const struct target_process *p =
+		names_process(s->config.names, process);
+	size_t done;
+
+	if (!p)
+		return 0;
+	done = target_write(s->config.target, p->space, va, bytes, len);
+	tell_shadow(s, p->space, va, bytes, done);
+	return done;
+}

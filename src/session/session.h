@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A session: one run of one target with its kept ranges. It binds ranges to
+ * the frames that hold them, and for every stop at a closed page works out
+ * what the instruction does, asks the keepers, carries it out, tells sink and
+ * statistics, and lets the thread go on.
+ */
+#ifndef CUSTOS_SESSION_SESSION_H
+#define CUSTOS_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "keeper/range.h"
+#include "session/names.h"
+#include "target/target.h"
+#include "trace/sink.h"
+
+struct session;
+
+struct session_config {
+	struct target *target;
+	struct range_set *ranges;
+	struct names *names; /* learns the processes as they start */
+	struct trace_sink *sink; /* NULL: accesses are not written */
+	/* An access has been decided; for statistics. Any thread, several at
+	 * once. May be NULL. */
+	void (*decided)(void *ctx, const struct access *access,
+		enum outcome outcome);
+	/* Complete lines for people: faults, keeper errors, stops. */
+	void (*report)(void *ctx, const char *text, size_t len);
+	void *ctx;
+};
+
+struct session_summary {
+	uint64_t accesses; /* accesses to kept bytes, each told to a keeper */
+	uint64_t by_kind[ACCESS_KIND_MAX];
+	uint64_t by_outcome[OUTCOME_MAX];
+	uint64_t stops; /* instructions that stopped at a closed page */
+	uint64_t page_mates; /* of them, those that missed every kept byte */
+	uint64_t spurious; /* of them, those at a page open again by then */
+	uint64_t steps; /* instructions single-stepped */
+	uint64_t waits; /* times a thread waited for another's decision */
+	uint64_t keeper_errors; /* answers that were not had */
+	uint64_t never_bound; /* ranges that no process ever had mapped */
+	/* Completeness: stores to kept bytes that were not seen. */
+	uint64_t missed;
+	char missed_why[512]; /* the first of them, and known reasons */
+	uint64_t verified_bytes; /* kept bytes compared with their shadow */
+};
+
+/* config is copied; what it points to must outlive the session. */
+int session_create(const struct session_config *config, struct session **out,
+	struct error *err);
+void session_destroy(struct session *session);
+
+/* Run the target to its end. Once per session. */
+int session_run(struct session *session, struct target_result *out_result,
+	struct error *err);
+
+/* Counters so far (any thread), complete after session_run(). */
+void session_summary(
+	const struct session *session, struct session_summary *out);
+
+/* Memory of a process behind everybody's back, for keepers' scripts. Returns
+ * the bytes done. */
+size_t session_read(struct session *session, uint64_t process, uint64_t va,
+	void *bytes, size_t len);
+size_t session_write(struct session *session, uint64_t process, uint64_t va,
+	const void *bytes, size_t len);
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the files of this module only. */
+#ifndef CUSTOS_SESSION_SESSION_IMPL_H
+#define CUSTOS_SESSION_SESSION_IMPL_H
+
+#include <custos/decode.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "keeper/kept_page.h"
+#include "session/session.h"
+
+/*
+ * The pieces an instruction's bytes and operands fall into, page by page. An
+ * access of n bytes touches at most n / 4096 + 2 pages; the largest operand
+ * (an XSAVE area) is smaller than 4 pages.
+ */
+#define SPANS_MAX (EXEC_ACCESSES_MAX * 2 + 8)
+#define SPAN_FETCH UINT32_MAX
+
+struct span {
+	uint32_t access; /* index of the exec access, or SPAN_FETCH */
+	uint32_t at; /* first byte of the access in this span */
+	uint32_t count;
+	uint32_t first; /* its offset in the page */
+	uint64_t va;
+	struct target_page page;
+	struct kept_page *kept; /* NULL: no kept byte was ever there */
+};
+
+/*
+ * One question to one keeper: a group of exec accesses (one, or all lanes of a
+ * gather or scatter) as far as it touches one range.
+ */
+struct event {
+	struct access access;
+	struct range *range;
+	uint32_t first, count; /* exec accesses; first SPAN_FETCH for a fetch */
+	struct verdict verdict;
+	bool decided; /* the keeper has answered */
+	enum outcome outcome;
+};
+
+/* What became of a stop, or of one instruction. */
+enum carried {
+	CARRIED_DONE, /* performed; registers are those after it */
+	CARRIED_FAULT, /* the target gets worker->fault, nothing happened */
+	CARRIED_AGAIN, /* memory changed, or a lock is missing: from the start */
+	CARRIED_STEP, /* cannot be, or shall not be, emulated */
+	CARRIED_STOP, /* the target stops here, nothing happened */
+};
+
+/* What serving one target thread needs; used by its host thread only. */
+struct worker {
+	struct session *session;
+	struct target_thread *thread;
+	struct exec *exec;
+	struct arch_xstate *xstate; /* before the instruction */
+	bool has_xstate;
+	struct arch_regs regs; /* before the instruction */
+	struct arch_fault fault; /* the target's to see, when CARRIED_FAULT */
+	struct arch_fault step_fault; /* of the last answer to stepped() */
+	const struct target_process *process;
+	space_t space;
+
+	uint8_t bytes[ARCH_INSN_MAX];
+	const struct insn *insn;
+	bool planned; /* exec_access() lists the accesses */
+
+	struct span spans[SPANS_MAX];
+	unsigned span_count;
+	struct kept_page *locked[SPANS_MAX]; /* ascending frames */
+	unsigned locked_count;
+
+	struct event *events;
+	size_t event_count, event_capacity;
+	size_t fetch_count; /* the first of them are fetches */
+	/* Copies of bytes for one instruction's events. */
+	uint8_t *arena;
+	size_t arena_used, arena_capacity;
+
+	uint64_t spurious_ip, spurious_run;
+};
+
+/* One page of a range as it is bound for one process. */
+struct binding {
+	const struct target_process *process; /* NULL: a device */
+	struct range *range;
+	uint64_t page_va; /* page aligned */
+	uint32_t first, count; /* in the page */
+	uint64_t offset; /* in the range */
+	bool bound;
+	frame_t frame;
+	uint8_t *bytes; /* of the frame; NULL for a device */
+};
+
+struct session {
+	struct session_config config;
+	struct kept_map *map;
+	/*
+	 * Held for reading while an instruction is carried out, for writing
+	 * while bindings change: a page can not become kept between the
+	 * moment an instruction's operands are looked up and its stores.
+	 */
+	pthread_rwlock_t bindings_lock;
+	struct binding *bindings;
+	size_t binding_count, binding_capacity;
+
+	struct worker *workers[64]; /* by thread index; made at first stop */
+	pthread_mutex_t workers_mutex;
+	atomic_bool stopping;
+
+	_Atomic uint64_t seq;
+	_Atomic uint64_t by_kind[ACCESS_KIND_MAX];
+	_Atomic uint64_t by_outcome[OUTCOME_MAX];
+	_Atomic uint64_t stops, page_mates, spurious, steps, keeper_errors;
+
+	/* guarded by report_mutex */
+	pthread_mutex_t report_mutex;
+	uint64_t missed, verified_bytes;
+	char missed_why[512];
+	uint64_t errors_shown;
+};
+
+#define SESSION_WORKERS_MAX                                                    \
+	(sizeof(((struct session *)0)->workers) / sizeof(struct worker *))
+
+/* session.c */
+void session_say(struct session *session, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The worker of a thread, with regs, process and space of this stop; NULL when
+ * out of memory (the session is being stopped then). */
+struct worker *session_worker(
+	struct session *session, struct target_thread *thread);
+
+/* bind.c; each takes the bindings lock itself */
+int bind_process(struct session *session, const struct target_process *process);
+void bind_changed(
+	struct session *session, space_t space, uint64_t va, uint64_t len);
+void bind_exit(struct session *session, const struct target_process *process);
+int bind_devices(struct session *session, struct error *err);
+/* The run is over: compare what is still bound with its shadow. */
+void bind_verify_all(struct session *session);
+
+/* plan.c */
+/*
+ * Fetch and decode the instruction at regs.rip (or take the served bytes) and
+ * look up every page it touches. CARRIED_DONE: worker->insn, spans and, if
+ * planned, exec's accesses are set. CARRIED_FAULT: it cannot go on.
+ */
+enum carried plan_instruction(struct worker *worker, const uint8_t *served);
+/* Sort and lock the closed pages among the spans. */
+void plan_lock(struct worker *worker);
+void plan_unlock(struct worker *worker);
+/* Lock those not locked yet without waiting; false when one is taken. */
+bool plan_lock_more(struct worker *worker);
+/* Old bytes of every exec access, from memory. */
+void plan_read(struct worker *worker);
+
+/* event.c */
+/* The questions this instruction raises, with pages locked and old bytes
+ * read. 0 or -ENOMEM. */
+int event_build(struct worker *worker);
+/* Replace all but the fetches: the instruction is another one now. */
+int event_build_data(struct worker *worker);
+/* Room for size bytes until the next event_build(); NULL: out of memory. */
+uint8_t *event_alloc(struct worker *worker, size_t size);
+/* Ask the event's keeper; its answer is in event->verdict. */
+void event_ask(struct worker *worker, struct event *event);
+/* Put kept bytes of event->verdict.value into the exec accesses' old bytes
+ * (loads, rmw) or new bytes (stores). */
+void event_apply_value(struct worker *worker, struct event *event, bool to_new);
+/* Put what memory holds into the kept bytes of the new bytes: storing them
+ * changes nothing. */
+void event_apply_absorb(struct worker *worker, struct event *event);
+/* Count and write it. final_bytes may be NULL. */
+void event_record(struct worker *worker, struct event *event,
+	const uint8_t *final_bytes);
+void event_keeper_failed(struct worker *worker, const struct event *event,
+	enum keeper_status status, const struct error *err);
+
+/* access.c */
+enum target_resume access_stop(void *ctx, struct target_thread *thread);
+/* Ask, and say what the answer means for the instruction. */
+enum carried access_ask(struct worker *worker, struct event *event);
+/* Record the events that were decided. */
+void access_record(struct worker *worker, enum carried carried);
+
+/* step.c: carry the planned instruction out on the real CPU. Pages are locked,
+ * events built; answered ones have decided set. */
+enum carried step_instruction(struct worker *worker);
+
+/* copy.c */
+enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
+	const struct target_copy *copy);
+
+/* commit.c */
+/* Store bytes of one span, aligned ones in one piece, and tell the shadow. */
+void commit_span(const struct span *span, const uint8_t *bytes, uint64_t mask);
+/* Store an atomic's result if memory still holds old; false when it does not.
+ */
+bool commit_exchange(const struct span *span, const uint8_t *old_bytes,
+	const uint8_t *new_bytes);
+
+#endif

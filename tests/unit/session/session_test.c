@@ -1,0 +1,923 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole path from a stop to its end, on a target made of a few pages: what
+ * keepers are told, what their answers do, and what is left undone.
+ */
+#include "session/session.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keeper/keeper.h"
+#include "tests/support/fake_target.h"
+#include "tests/support/tests.h"
+#include "tests/support/tiny_elf.h"
+
+#define LOG_MAX 64
+
+/* A keeper that writes down what it is told and answers as told. */
+struct told {
+	struct access access;
+	uint8_t old_bytes[64], new_bytes[64];
+	bool has_new;
+};
+
+struct test_keeper {
+	struct keeper keeper;
+	struct told told[LOG_MAX];
+	unsigned count;
+	enum verdict_kind answer; /* to access() */
+	uint64_t value; /* for serve */
+	enum keeper_status fail;
+	/* stepped() */
+	enum verdict_kind stepped_answers[4];
+	unsigned stepped_count;
+	struct step_report stepped;
+	struct step_piece piece;
+	uint8_t piece_old[64], piece_new[64];
+};
+
+static enum keeper_status on_access(struct keeper *keeper,
+	const struct access *access, struct verdict *verdict, struct error *err)
+{
+	struct test_keeper *k = (struct test_keeper *)keeper;
+	struct told *told = &k->told[k->count % LOG_MAX];
+
+	k->count++;
+	told->access = *access;
+	memcpy(told->old_bytes, access->old_bytes,
+		access->size < 64 ? access->size : 64);
+	told->has_new = access->new_bytes != NULL;
+	if (told->has_new)
+		memcpy(told->new_bytes, access->new_bytes,
+			access->size < 64 ? access->size : 64);
+	if (k->fail != KEEPER_OK) {
+		error_set(err, -EINVAL, "told to fail");
+		return k->fail;
+	}
+	verdict->kind = k->answer;
+	if (k->answer == VERDICT_SERVE)
+		memcpy(verdict->value, &k->value,
+			access->size < 8 ? access->size : 8);
+	return KEEPER_OK;
+}
+
+static enum keeper_status on_stepped(struct keeper *keeper,
+	const struct access *access, const struct step_report *report,
+	struct verdict *verdict, struct error *err)
+{
+	struct test_keeper *k = (struct test_keeper *)keeper;
+
+	(void)access;
+	(void)err;
+	k->stepped = *report;
+	if (report->count) {
+		k->piece = report->pieces[0];
+		memcpy(k->piece_old, k->piece.old_bytes, k->piece.size);
+		if (k->piece.new_bytes)
+			memcpy(k->piece_new, k->piece.new_bytes, k->piece.size);
+	}
+	verdict->kind = k->stepped_answers[k->stepped_count++];
+	return KEEPER_OK;
+}
+
+static void on_destroy(struct keeper *keeper)
+{
+	(void)keeper; /* part of the fixture */
+}
+
+static const struct keeper_ops test_keeper_ops = {
+	.name = "test",
+	.help = "answers as the test says",
+	.access = on_access,
+	.stepped = on_stepped,
+	.destroy = on_destroy,
+};
+
+struct fixture {
+	struct fake_target *fake;
+	struct test_keeper keeper, other;
+	struct image *image;
+	struct range_set *ranges;
+	struct names *names;
+	struct session *session;
+	struct session_summary summary;
+	uint64_t decided;
+	char said[1024];
+};
+
+static void on_decided(
+	void *ctx, const struct access *access, enum outcome outcome)
+{
+	struct fixture *f = ctx;
+
+	(void)access;
+	(void)outcome;
+	__atomic_fetch_add(&f->decided, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_said(void *ctx, const char *text, size_t len)
+{
+	struct fixture *f = ctx;
+	size_t used = strlen(f->said);
+
+	if (used + len < sizeof(f->said))
+		memcpy(f->said + used, text, len);
+}
+
+static struct fake_target the_fake;
+
+/* A program whose segments are the fake's pages. */
+static void *elf_bytes;
+
+static struct image *tiny_image(void)
+{
+	static const uint8_t code[16] = { 0xcc };
+	const struct tiny_segment segments[] = {
+		{ FAKE_CODE, code, 16, 4096, PF_R | PF_X },
+		{ FAKE_DATA, code, 16, 7 * 4096, PF_R | PF_W },
+	};
+	struct image *image;
+	struct error err = { 0 };
+	size_t size;
+
+	elf_bytes = tiny_elf_make(segments, 2, FAKE_CODE, &size);
+	if (image_open_memory("fake", elf_bytes, size, &image, &err))
+		fail_msg("%s", err.text);
+	return image;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	struct error err;
+	struct session_config config;
+
+	assert_non_null(f);
+	f->fake = &the_fake;
+	fake_target_init(f->fake);
+	f->image = tiny_image();
+	f->fake->process.image = f->image;
+	keeper_init(&f->keeper.keeper, &test_keeper_ops);
+	keeper_init(&f->other.keeper, &test_keeper_ops);
+	f->ranges = range_set_create();
+	f->names = names_create();
+	config = (struct session_config){
+		.target = &f->fake->target,
+		.ranges = f->ranges,
+		.names = f->names,
+		.decided = on_decided,
+		.report = on_said,
+		.ctx = f,
+	};
+	assert_int_equal(session_create(&config, &f->session, &err), 0);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	session_destroy(f->session);
+	range_set_destroy(f->ranges);
+	names_destroy(f->names);
+	image_close(f->image);
+	free(elf_bytes);
+	keeper_destroy(&f->keeper.keeper);
+	keeper_destroy(&f->other.keeper);
+	free(f);
+	return 0;
+}
+
+static struct range *keep(
+	struct fixture *f, const char *text, struct test_keeper *keeper)
+{
+	const struct image *images[] = { f->image };
+	struct range *range = NULL;
+	struct error err = { 0 };
+
+	if (range_set_add(f->ranges, text, images, 1, &keeper->keeper,
+		    VERDICT_PASS, &range, &err))
+		fail_msg("%s", err.text);
+	return range;
+}
+
+static void go(struct fixture *f, void (*body)(struct fake_target *, void *))
+{
+	struct target_result result;
+	struct error err;
+
+	f->fake->body = body;
+	f->fake->body_ctx = f;
+	assert_int_equal(session_run(f->session, &result, &err), 0);
+	session_summary(f->session, &f->summary);
+}
+
+static uint64_t memory(struct fixture *f, uint64_t va)
+{
+	uint64_t v = 0;
+
+	for (int i = 7; i >= 0; i--)
+		v = v << 8 | *fake_target_byte(f->fake, va + i);
+	return v;
+}
+
+static void set_memory(struct fixture *f, uint64_t va, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		*fake_target_byte(f->fake, va + i) = (uint8_t)(v >> 8 * i);
+}
+
+#define RUN(f, ...)                                                            \
+	fake_target_run_insn((f)->fake, 0, (const uint8_t[]){ __VA_ARGS__ },   \
+		sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define REGS(f) ((f)->fake->threads[0].regs)
+#define GPR(f, r) (REGS(f).gpr[ARCH_##r])
+#define X FAKE_DATA
+
+/* mov rax, [rbx] and mov [rbx], rax, ... : rbx points at the data */
+#define LOAD_RAX 0x48, 0x8b, 0x03
+#define STORE_RAX 0x48, 0x89, 0x03
+#define LOAD_EAX 0x8b, 0x03
+#define INC_MEM 0x48, 0xff, 0x03
+#define LOCK_XADD 0xf0, 0x48, 0x0f, 0xc1, 0x03
+#define LOCK_INC 0xf0, 0x48, 0xff, 0x03
+
+static void load_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X;
+	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
+	assert_int_equal(REGS(f).rip, FAKE_CODE + 3);
+}
+
+static void a_load_is_told_and_passes(void **state)
+{
+	struct fixture *f = *state;
+	const struct access *a = &f->keeper.told[0].access;
+
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 0x1122334455667788);
+	go(f, load_body);
+	assert_int_equal(GPR(f, RAX), 0x1122334455667788);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(a->seq, 1);
+	assert_int_equal(a->kind, ACCESS_LOAD);
+	assert_int_equal(a->address, X);
+	assert_int_equal(a->size, 8);
+	assert_int_equal(a->offset, 0);
+	assert_int_equal(a->kept_count, 8);
+	assert_int_equal(a->ip, FAKE_CODE);
+	assert_int_equal(a->insn_len, 3);
+	assert_string_equal(a->process_name, "fake");
+	assert_memory_equal(f->keeper.told[0].old_bytes,
+		"\x88\x77\x66\x55\x44\x33\x22\x11", 8);
+	assert_false(f->keeper.told[0].has_new);
+	assert_int_equal(f->summary.accesses, 1);
+	assert_int_equal(f->summary.by_kind[ACCESS_LOAD], 1);
+	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->decided, 1);
+}
+
+static void a_served_load_sees_the_value_and_memory_stays(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_SERVE;
+	f->keeper.value = 0xabcdef;
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 0x1122334455667788);
+	go(f, load_body);
+	assert_int_equal(GPR(f, RAX), 0xabcdef);
+	assert_int_equal(memory(f, X), 0x1122334455667788);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_SERVE], 1);
+}
+
+static void store_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X;
+	GPR(f, RAX) = 0x55;
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+}
+
+static void a_store_passes_with_old_and_new(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 7);
+	go(f, store_body);
+	assert_int_equal(memory(f, X), 0x55);
+	assert_int_equal(f->keeper.told[0].access.kind, ACCESS_STORE);
+	assert_int_equal(f->keeper.told[0].old_bytes[0], 7);
+	assert_int_equal(f->keeper.told[0].new_bytes[0], 0x55);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void an_absorbed_store_completes_and_stores_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_ABSORB;
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 7);
+	go(f, store_body);
+	assert_int_equal(memory(f, X), 7);
+	assert_int_equal(REGS(f).rip, FAKE_CODE + 3);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_ABSORB], 1);
+}
+
+static void a_served_store_stores_the_other_value(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_SERVE;
+	f->keeper.value = 0x99;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, store_body);
+	assert_int_equal(memory(f, X), 0x99);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void a_denied_access_faults_and_nothing_happens(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_DENY;
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 7);
+	go(f, store_body);
+	assert_int_equal(memory(f, X), 7);
+	assert_int_equal(REGS(f).rip, FAKE_CODE);
+	assert_true(f->fake->threads[0].faulted);
+	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_PF);
+	assert_int_equal(f->fake->threads[0].fault.address, X);
+	assert_true(f->fake->threads[0].fault.error_code & ARCH_PF_WRITE);
+}
+
+static void stop_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X;
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_STOP);
+}
+
+static void stop_stops_before_the_access(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_STOP;
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 7);
+	GPR(f, RAX) = 1;
+	go(f, stop_body);
+	assert_int_equal(memory(f, X), 7);
+	assert_int_equal(REGS(f).rip, FAKE_CODE);
+	assert_non_null(strstr(f->said, "0x401000+8"));
+}
+
+static void xadd_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	set_memory(f, X, 100);
+	GPR(f, RBX) = X;
+	GPR(f, RAX) = 5;
+	assert_int_equal(RUN(f, LOCK_XADD), TARGET_RESUME);
+}
+
+static void an_atomic_is_one_access_with_old_and_new(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, xadd_body);
+	assert_int_equal(memory(f, X), 105);
+	assert_int_equal(GPR(f, RAX), 100);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->keeper.told[0].access.kind, ACCESS_RMW);
+	assert_true(f->keeper.told[0].access.atomic);
+	assert_int_equal(f->keeper.told[0].old_bytes[0], 100);
+	assert_int_equal(f->keeper.told[0].new_bytes[0], 105);
+}
+
+static void a_served_atomic_computes_on_the_served_value(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_SERVE;
+	f->keeper.value = 1000;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, xadd_body);
+	assert_int_equal(GPR(f, RAX), 1000);
+	assert_int_equal(memory(f, X), 1005);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void an_absorbed_atomic_sees_memory_and_stores_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_ABSORB;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, xadd_body);
+	assert_int_equal(GPR(f, RAX), 100);
+	assert_int_equal(memory(f, X), 100);
+}
+
+static void page_mate_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X + 8;
+	GPR(f, RAX) = 3;
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+	assert_int_equal(memory(f, X + 8), 3);
+}
+
+static void a_page_mate_is_performed_and_only_counted(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, page_mate_body);
+	assert_int_equal(f->keeper.count, 0);
+	assert_int_equal(f->summary.accesses, 0);
+	assert_int_equal(f->summary.page_mates, 1);
+}
+
+static void straddle_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	set_memory(f, X, 0);
+	GPR(f, RBX) = X;
+	GPR(f, RAX) = 0x1111111111111111;
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+}
+
+static void only_kept_bytes_are_the_keepers(void **state)
+{
+	struct fixture *f = *state;
+	const struct access *a = &f->keeper.told[0].access;
+
+	f->keeper.answer = VERDICT_ABSORB;
+	keep(f, "0x401003+2", &f->keeper);
+	go(f, straddle_body);
+	assert_int_equal(a->address, X);
+	assert_int_equal(a->size, 8);
+	assert_int_equal(a->offset, 0);
+	assert_int_equal(a->kept_first, 3);
+	assert_int_equal(a->kept_count, 2);
+	assert_int_equal(memory(f, X), 0x1111110000111111);
+}
+
+static void an_access_to_two_ranges_is_two_parts_of_one(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+4", &f->keeper);
+	keep(f, "0x401004+4", &f->other);
+	f->keeper.answer = VERDICT_ABSORB;
+	go(f, straddle_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->other.count, 1);
+	assert_int_equal(f->keeper.told[0].access.seq,
+		f->other.told[0].access.seq);
+	assert_int_equal(f->other.told[0].access.kept_first, 4);
+	assert_int_equal(memory(f, X), 0x1111111100000000);
+}
+
+static void one_keepers_no_undoes_all(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+4", &f->keeper);
+	keep(f, "0x401004+4", &f->other);
+	f->other.answer = VERDICT_DENY;
+	go(f, straddle_body);
+	assert_int_equal(memory(f, X), 0);
+	assert_int_equal(f->fake->threads[0].fault.address, X + 4);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_DENY], 1);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_FAULT], 1);
+}
+
+static void half_mapped_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	fake->unmapped[2] = true;
+	GPR(f, RBX) = X + 4092;
+	GPR(f, RAX) = ~UINT64_C(0);
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+}
+
+static void an_operand_half_unmapped_faults_whole(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401ffc+4", &f->keeper);
+	go(f, half_mapped_body);
+	assert_true(f->fake->threads[0].faulted);
+	assert_int_equal(f->fake->threads[0].fault.address, X + 4096);
+	assert_int_equal(*fake_target_byte(f->fake, X + 4092), 0);
+	assert_int_equal(f->keeper.count, 0);
+}
+
+static void across_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X + 4092;
+	GPR(f, RAX) = 0x0102030405060708;
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+	assert_int_equal(memory(f, X + 4092), 0x0102030405060708);
+}
+
+static void an_access_across_two_kept_pages_is_one(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8192", &f->keeper);
+	go(f, across_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->keeper.told[0].access.offset, 4092);
+	assert_int_equal(f->keeper.told[0].access.kept_count, 8);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void rep_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	for (int i = 0; i < 16; i++)
+		*fake_target_byte(f->fake, X + 4096 + i) = (uint8_t)(i + 1);
+	GPR(f, RSI) = X + 4096;
+	GPR(f, RDI) = X;
+	GPR(f, RCX) = 16;
+	/* rep movsb */
+	assert_int_equal(RUN(f, 0xf3, 0xa4), TARGET_RESUME);
+	assert_int_equal(GPR(f, RCX), 0);
+	assert_int_equal(GPR(f, RDI), X + 16);
+	assert_int_equal(REGS(f).rip, FAKE_CODE + 2);
+}
+
+static void rep_is_one_access_an_element(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401004+8", &f->keeper);
+	go(f, rep_body);
+	assert_int_equal(f->keeper.count, 8);
+	assert_int_equal(f->summary.page_mates, 8);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(f->keeper.told[i].access.offset, i);
+		assert_int_equal(f->keeper.told[i].new_bytes[0], i + 5);
+	}
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(*fake_target_byte(f->fake, X + i), i + 1);
+}
+
+static void push_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	set_memory(f, X + 4096, 0xfeed);
+	GPR(f, RSP) = X + 16;
+	GPR(f, RBX) = X + 4096;
+	/* push qword [rbx] */
+	assert_int_equal(RUN(f, 0xff, 0x33), TARGET_RESUME);
+	assert_int_equal(GPR(f, RSP), X + 8);
+	assert_int_equal(memory(f, X + 8), 0xfeed);
+}
+
+static void both_operands_of_a_push_are_told(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+16", &f->keeper);
+	keep(f, "0x402000+8", &f->other);
+	go(f, push_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->keeper.told[0].access.kind, ACCESS_STORE);
+	assert_int_equal(f->keeper.told[0].access.offset, 8);
+	assert_int_equal(f->other.count, 1);
+	assert_int_equal(f->other.told[0].access.kind, ACCESS_LOAD);
+}
+
+static void inc_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	set_memory(f, X, 41);
+	GPR(f, RBX) = X;
+	assert_int_equal(RUN(f, INC_MEM), TARGET_RESUME);
+}
+
+static void step_shows_old_and_new(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_STEP;
+	f->keeper.stepped_answers[0] = VERDICT_CONTINUE;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, inc_body);
+	assert_int_equal(memory(f, X), 42);
+	assert_int_equal(f->fake->threads[0].steps, 1);
+	assert_int_equal(f->keeper.stepped_count, 1);
+	assert_int_equal(f->keeper.stepped.count, 1);
+	assert_int_equal(f->keeper.stepped.next_ip, FAKE_CODE + 3);
+	assert_int_equal(f->keeper.piece.kind, ACCESS_RMW);
+	assert_int_equal(f->keeper.piece_old[0], 41);
+	assert_int_equal(f->keeper.piece_new[0], 42);
+	assert_int_equal(f->summary.steps, 1);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void rollback_undoes_a_step(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_STEP;
+	f->keeper.stepped_answers[0] = VERDICT_ROLLBACK;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, inc_body);
+	assert_int_equal(memory(f, X), 41);
+	assert_int_equal(REGS(f).rip, FAKE_CODE);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_ROLLBACK], 1);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void deny_after_a_step_undoes_it_and_faults(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_STEP;
+	f->keeper.stepped_answers[0] = VERDICT_DENY;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, inc_body);
+	assert_int_equal(memory(f, X), 41);
+	assert_true(f->fake->threads[0].faulted);
+	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_PF);
+}
+
+static void step_on_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	set_memory(f, X, 1);
+	GPR(f, RBX) = X;
+	/* inc; inc; mov rax, [rbx] : two of them are stepped */
+	assert_int_equal(RUN(f, INC_MEM, INC_MEM, LOAD_RAX), TARGET_RESUME);
+	assert_int_equal(REGS(f).rip, FAKE_CODE + 6);
+}
+
+static void step_again_steps_the_next_instruction(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_STEP;
+	f->keeper.stepped_answers[0] = VERDICT_STEP;
+	f->keeper.stepped_answers[1] = VERDICT_CONTINUE;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, step_on_body);
+	assert_int_equal(f->keeper.stepped_count, 2);
+	assert_int_equal(f->keeper.stepped.times, 2);
+	assert_int_equal(f->keeper.piece_new[0], 3);
+	assert_int_equal(memory(f, X), 3);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_STEP], 2);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void device_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = FAKE_DEVICE + 4;
+	assert_int_equal(RUN(f, LOAD_EAX), TARGET_RESUME);
+}
+
+static void a_device_load_is_what_the_keeper_serves(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_SERVE;
+	f->keeper.value = 0x1234;
+	keep(f, "device:dev+16", &f->keeper);
+	go(f, device_body);
+	assert_int_equal(GPR(f, RAX), 0x1234);
+	assert_int_equal(f->keeper.told[0].access.offset, 4);
+}
+
+static void a_failing_keeper_has_its_default_applied(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.fail = KEEPER_ERROR;
+	f->keeper.answer = VERDICT_SERVE;
+	keep(f, "0x401000+8", &f->keeper)->fallback = VERDICT_DENY;
+	set_memory(f, X, 7);
+	go(f, store_body);
+	assert_true(f->fake->threads[0].faulted);
+	assert_int_equal(memory(f, X), 7);
+	assert_int_equal(f->summary.keeper_errors, 1);
+	assert_non_null(strstr(f->said, "told to fail"));
+	assert_non_null(strstr(f->said, "`deny' applies"));
+}
+
+static void slip_body(struct fake_target *fake, void *ctx)
+{
+	(void)fake;
+	set_memory(ctx, X, 0x0100);
+}
+
+static void a_store_that_slipped_past_is_found(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, slip_body);
+	assert_int_equal(f->summary.missed, 1);
+	assert_non_null(strstr(f->summary.missed_why, "byte 1 of"));
+}
+
+static void map_later_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	assert_false(fake->closed[2]);
+	fake->unmapped[2] = false;
+	fake->handler->space_changed(fake->handler->ctx,
+		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096);
+	assert_true(fake->closed[2]);
+	GPR(f, RBX) = X + 4096;
+	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
+	fake->unmapped[2] = true;
+	fake->handler->space_changed(fake->handler->ctx,
+		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096);
+	assert_false(fake->closed[2]);
+}
+
+static void a_range_follows_its_mappings(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x402000+8", &f->keeper);
+	f->fake->unmapped[2] = true;
+	go(f, map_later_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->summary.never_bound, 0);
+}
+
+static void copy_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+	uint8_t kernel[16] = "0123456789abcdef";
+	struct target_copy copy = {
+		.kind = ACCESS_SYSCALL_STORE,
+		.space = FAKE_SPACE,
+		.address = X,
+		.kernel_bytes = kernel,
+		.size = 16,
+	};
+
+	assert_int_equal(fake->handler->copy(fake->handler->ctx,
+				 &fake->threads[0].thread, &copy),
+		f->keeper.answer == VERDICT_DENY ? TARGET_COPY_DENIED :
+						   TARGET_COPY_DONE);
+	copy.kind = ACCESS_IPC_SRC;
+	assert_int_equal(fake->handler->copy(fake->handler->ctx,
+				 &fake->threads[0].thread, &copy),
+		f->keeper.answer == VERDICT_DENY ? TARGET_COPY_DENIED :
+						   TARGET_COPY_DONE);
+	if (f->keeper.answer == VERDICT_PASS)
+		assert_memory_equal(kernel, "0123456789abcdef", 16);
+}
+
+static void the_kernels_copies_are_accesses_too(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401004+4", &f->keeper);
+	go(f, copy_body);
+	assert_int_equal(f->keeper.count, 2);
+	assert_int_equal(
+		f->keeper.told[0].access.kind, ACCESS_SYSCALL_STORE);
+	assert_int_equal(f->keeper.told[0].access.kept_first, 4);
+	assert_int_equal(f->keeper.told[0].access.kept_count, 4);
+	assert_int_equal(f->keeper.told[1].access.kind, ACCESS_IPC_SRC);
+	assert_memory_equal(
+		fake_target_byte(f->fake, X), "0123456789abcdef", 16);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void a_denied_copy_leaves_memory_alone(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_DENY;
+	keep(f, "0x401004+4", &f->keeper);
+	go(f, copy_body);
+	assert_int_equal(*fake_target_byte(f->fake, X), 0);
+}
+
+#define ROUNDS 20000
+
+static void *count_up(void *arg)
+{
+	struct fake_thread *t = arg;
+	struct fake_target *fake = (struct fake_target *)t->thread.target;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		t->regs.rip = FAKE_CODE + 256 * t->thread.index;
+		fake->handler->access(fake->handler->ctx, &t->thread);
+	}
+	return NULL;
+}
+
+static void race_body(struct fake_target *fake, void *ctx)
+{
+	static const uint8_t code[] = { LOCK_INC };
+	pthread_t threads[2];
+
+	set_memory(ctx, X, 0);
+	for (int i = 0; i < 2; i++) {
+		fake->threads[i].regs.gpr[ARCH_RBX] = X;
+		memcpy(fake_target_byte(fake, FAKE_CODE + 256 * i), code,
+			sizeof(code));
+		pthread_create(
+			&threads[i], NULL, count_up, &fake->threads[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void two_threads_lose_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, race_body);
+	assert_int_equal(memory(f, X), 2 * ROUNDS);
+	assert_int_equal(f->keeper.count, 2 * ROUNDS);
+	assert_int_equal(f->summary.by_kind[ACCESS_RMW], 2 * ROUNDS);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_load_is_told_and_passes),
+		TEST(a_served_load_sees_the_value_and_memory_stays),
+		TEST(a_store_passes_with_old_and_new),
+		TEST(an_absorbed_store_completes_and_stores_nothing),
+		TEST(a_served_store_stores_the_other_value),
+		TEST(a_denied_access_faults_and_nothing_happens),
+		TEST(stop_stops_before_the_access),
+		TEST(an_atomic_is_one_access_with_old_and_new),
+		TEST(a_served_atomic_computes_on_the_served_value),
+		TEST(an_absorbed_atomic_sees_memory_and_stores_nothing),
+		TEST(a_page_mate_is_performed_and_only_counted),
+		TEST(only_kept_bytes_are_the_keepers),
+		TEST(an_access_to_two_ranges_is_two_parts_of_one),
+		TEST(one_keepers_no_undoes_all),
+		TEST(an_operand_half_unmapped_faults_whole),
+		TEST(an_access_across_two_kept_pages_is_one),
+		TEST(rep_is_one_access_an_element),
+		TEST(both_operands_of_a_push_are_told),
+		TEST(step_shows_old_and_new),
+		TEST(rollback_undoes_a_step),
+		TEST(deny_after_a_step_undoes_it_and_faults),
+		TEST(step_again_steps_the_next_instruction),
+		TEST(a_device_load_is_what_the_keeper_serves),
+		TEST(a_failing_keeper_has_its_default_applied),
+		TEST(a_store_that_slipped_past_is_found),
+		TEST(a_range_follows_its_mappings),
+		TEST(the_kernels_copies_are_accesses_too),
+		TEST(a_denied_copy_leaves_memory_alone),
+		TEST(two_threads_lose_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
