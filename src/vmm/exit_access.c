@@ -14,7 +14,7 @@
  * reach some memory for a reason of its own. */
 #define STUCK_MAX 1000000
 
-static bool has_error_code(enum arch_vector vector)
+bool vmm_vector_has_error_code(enum arch_vector vector)
 {
 	return vector == ARCH_VECTOR_DF ||
 		(vector >= 10 && vector <= ARCH_VECTOR_PF) ||
@@ -36,7 +36,8 @@ static void inject(struct vcpu *vcpu)
 	events.exception.injected = 1;
 	events.exception.pending = 0;
 	events.exception.nr = (uint8_t)vcpu->fault.vector;
-	events.exception.has_error_code = has_error_code(vcpu->fault.vector);
+	events.exception.has_error_code =
+		vmm_vector_has_error_code(vcpu->fault.vector);
 	events.exception.error_code = vcpu->fault.error_code;
 	if (ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events)) {
 		vmm_fail(vcpu->vm, -errno, "KVM_SET_VCPU_EVENTS failed");

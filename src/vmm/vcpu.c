@@ -191,6 +191,8 @@ void vmm_vcpu_set_regs(struct vcpu *vcpu, const struct arch_regs *regs)
 		vcpu->fault_pending = true;
 		return;
 	}
+	if (vcpu->trap_pending) /* what was stepped is being undone */
+		vcpu->fault_pending = vcpu->trap_pending = false;
 	write_regs(vcpu, regs);
 	if (s->fs.base != regs->fs_base || s->gs.base != regs->gs_base) {
 		s->fs.base = regs->fs_base;

@@ -184,16 +184,6 @@ bool vmm_is_vm(const struct target *target)
 	return target->ops == &vmm_ops;
 }
 
-void vmm_device_frames(const struct target *target, unsigned index,
-	frame_t *out_first, uint64_t *out_count)
-{
-	const struct vmm *vm = (const struct vmm *)target;
-
-	invariant(vmm_is_vm(target) && index < vm->device_count);
-	*out_first = vm->devices[index].gpa >> ARCH_PAGE_SHIFT;
-	*out_count = vm->devices[index].size >> ARCH_PAGE_SHIFT;
-}
-
 void vmm_get_stats(const struct target *target, struct vmm_stats *out)
 {
 	const struct vmm *vm = (const struct vmm *)target;

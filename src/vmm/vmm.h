@@ -52,10 +52,6 @@ struct vmm_config {
 int vmm_create(const struct vmm_config *config, struct target **out,
 	struct error *err);
 
-/* Device index (as in the config): its first frame and number of frames. */
-void vmm_device_frames(const struct target *target, unsigned index,
-	frame_t *out_first, uint64_t *out_count);
-
 /* What happened, for summaries and tests. */
 struct vmm_stats {
 	uint64_t access_stops; /* calls of handler->access */

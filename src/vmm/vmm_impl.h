@@ -43,6 +43,7 @@ struct vcpu {
 	bool regs_read;
 	struct arch_fault fault; /* to be injected, when fault_pending */
 	bool fault_pending;
+	bool trap_pending; /* it is the #DB of a step under the user's TF */
 	uint64_t stuck_rip; /* where stops come without any progress */
 	unsigned stuck_count;
 	struct vmm_stats stats;
@@ -135,6 +136,7 @@ int vmm_xstate_set(struct vcpu *vcpu, const struct arch_xstate *xstate,
 void vmm_exit_handle(struct vcpu *vcpu);
 /* KVM_RUN failed with EFAULT: an access to a closed page. */
 void vmm_exit_access(struct vcpu *vcpu);
+bool vmm_vector_has_error_code(enum arch_vector vector);
 void vmm_exit_io(struct vcpu *vcpu);
 void vmm_exit_mmio(struct vcpu *vcpu);
 void vmm_exit_internal_error(struct vcpu *vcpu);

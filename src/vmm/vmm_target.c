@@ -129,6 +129,23 @@ static int open_page(struct target *target, frame_t frame, struct error *err)
 	return vmm_open_frame(vmm_of(target), frame, err);
 }
 
+static bool device(struct target *target, const char *name, frame_t *out_first,
+	uint64_t *out_count)
+{
+	const struct vmm *vm = vmm_of(target);
+
+	for (unsigned i = 0; i < vm->device_count; i++) {
+		const struct custos_device *d = &vm->devices[i];
+
+		if (strcmp(d->name, name))
+			continue;
+		*out_first = d->gpa >> ARCH_PAGE_SHIFT;
+		*out_count = d->size >> ARCH_PAGE_SHIFT;
+		return true;
+	}
+	return false;
+}
+
 static bool translate(struct target *target, space_t space, uint64_t va,
 	enum access_kind kind, struct target_page *page,
 	struct arch_fault *fault)
@@ -208,6 +225,7 @@ static void thread_fault(
 
 	vcpu->fault = *fault;
 	vcpu->fault_pending = true;
+	vcpu->trap_pending = false;
 }
 
 static enum target_step thread_step(struct target_thread *thread,
@@ -225,6 +243,7 @@ const struct target_ops vmm_ops = {
 	.process_of = process_of,
 	.close_page = close_page,
 	.open_page = open_page,
+	.device = device,
 	.translate = translate,
 	.read = read_memory,
 	.write = write_memory,
