@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/vm_kernel.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,10 +83,8 @@ void vm_setup(struct vm *vm, const struct vm_code *code,
 	struct error err = { 0 };
 
 	memset(vm, 0, sizeof(*vm));
-	if (access("/dev/kvm", R_OK | W_OK)) {
-		printf("skipped: no /dev/kvm\n");
-		skip();
-	}
+	if (access("/dev/kvm", R_OK | W_OK))
+		test_skip("no /dev/kvm");
 	open_images(vm, code, options);
 	modules[0] = vm->program;
 	config.cpus = options->cpus ? options->cpus : 1;
@@ -158,4 +155,46 @@ struct target_handler vm_handler(struct vm *vm)
 	return (struct target_handler){ vm, on_access, on_copy,
 		on_space_changed, on_process_start, on_process_exit,
 		on_report };
+}
+
+struct target_result vm_run(struct vm *vm, const struct target_handler *handler)
+{
+	struct target_result result = { TARGET_FAILED, 0 };
+	struct error err = { 0 };
+
+	if (target_run(vm->target, handler, &result, &err))
+		fail_msg("%s", err.text);
+	return result;
+}
+
+static struct target_page page_of(
+	struct target *target, space_t space, unsigned n)
+{
+	struct target_page page;
+	struct arch_fault fault;
+
+	assert_true(target_translate(
+		target, space, VM_PAGE(n), ACCESS_LOAD, &page, &fault));
+	return page;
+}
+
+void vm_close_page(struct target *target, space_t space, unsigned n)
+{
+	struct error err = { 0 };
+
+	if (target_close_page(target, page_of(target, space, n).frame, &err))
+		fail_msg("%s", err.text);
+}
+
+void vm_open_page(struct target *target, space_t space, unsigned n)
+{
+	struct error err = { 0 };
+
+	if (target_open_page(target, page_of(target, space, n).frame, &err))
+		fail_msg("%s", err.text);
+}
+
+uint8_t *vm_page_bytes(struct target *target, space_t space, unsigned n)
+{
+	return page_of(target, space, n).bytes;
 }

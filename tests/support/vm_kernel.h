@@ -61,6 +61,15 @@ void vm_setup(struct vm *vm, const struct vm_code *code,
 	const struct vm_options *options);
 void vm_teardown(struct vm *vm);
 
+/* target_run() that fails the test when it fails. */
+struct target_result vm_run(struct vm *vm, const struct target_handler *handler);
+
+/* Close or open user page n, or find its bytes. Fail the test when that
+ * fails. */
+void vm_close_page(struct target *target, space_t space, unsigned n);
+void vm_open_page(struct target *target, space_t space, unsigned n);
+uint8_t *vm_page_bytes(struct target *target, space_t space, unsigned n);
+
 /* A handler whose callbacks do nothing but collect reports into vm; access
  * stops the run. Replace what the test wants to see. */
 struct target_handler vm_handler(struct vm *vm);

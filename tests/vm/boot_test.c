@@ -6,26 +6,18 @@
 #include "tests/support/tests.h"
 #include "tests/support/vm_kernel.h"
 
-static struct target_result run(struct vm *vm, struct target_handler handler)
-{
-	struct target_result result = { TARGET_FAILED, 0 };
-	struct error err = { 0 };
-
-	if (target_run(vm->target, &handler, &result, &err))
-		fail_msg("%s", err.text);
-	return result;
-}
-
 VM_CODE(exit_code, "xor %eax, %eax; mov $42, %edi; ud2");
 
 static void exit_code_passes_through(void **state)
 {
-	struct vm vm;
+	struct target_handler handler;
 	struct target_result result;
+	struct vm vm;
 
 	(void)state;
 	vm_setup(&vm, &exit_code, &(struct vm_options){ 0 });
-	result = run(&vm, vm_handler(&vm));
+	handler = vm_handler(&vm);
+	result = vm_run(&vm, &handler);
 	assert_string_equal(vm.report, "");
 	assert_int_equal(result.end, TARGET_EXITED);
 	assert_int_equal(result.code, 42);
@@ -40,16 +32,8 @@ VM_CODE(closed_store,
 static void close_page_1(void *ctx, struct target_thread *thread,
 	const struct target_process *process)
 {
-	struct target *target = target_thread_target(thread);
-	struct target_page page;
-	struct arch_fault fault;
-	struct error err = { 0 };
-
 	(void)ctx;
-	assert_true(target_translate(target, process->space, VM_PAGE(1),
-		ACCESS_LOAD, &page, &fault));
-	if (target_close_page(target, page.frame, &err))
-		fail_msg("%s", err.text);
+	vm_close_page(target_thread_target(thread), process->space, 1);
 }
 
 static enum target_resume skip_store(void *ctx, struct target_thread *thread)
@@ -79,7 +63,7 @@ static void closed_page_stops_before_the_access(void **state)
 	handler = vm_handler(&vm);
 	handler.process_start = close_page_1;
 	handler.access = skip_store;
-	result = run(&vm, handler);
+	result = vm_run(&vm, &handler);
 	assert_int_equal(result.end, TARGET_EXITED);
 	assert_int_equal(result.code, 9);
 	vmm_get_stats(vm.target, &stats);
