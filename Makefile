@@ -15,7 +15,8 @@ LUA := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell \
 	pkg-config --atleast-version=5.4 $(p) 2>/dev/null && echo $(p))))
 ZYDIS_LIBS := $(shell pkg-config --libs zydis 2>/dev/null || echo -lZydis)
 WARN := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow \
-	-Wconversion -Wno-sign-conversion $(if $(filter 1,$(WERROR)),-Werror)
+	-Wconversion -Wno-sign-conversion \
+	-Wno-gnu-variable-sized-type-not-at-end $(if $(filter 1,$(WERROR)),-Werror)
 OPT ?= -O2 -g
 CFLAGS_ALL = -std=c17 -D_GNU_SOURCE $(WARN) $(OPT) -pthread -MMD -MP \
 	-DCUSTOS_VERSION='"$(VERSION)"' -Isrc -Iinclude -I. -I$(BUILD) \

@@ -4,7 +4,7 @@ GUEST_WARN := $(WARN)
 GUEST_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -nostdlib -fno-pie \
 	-fno-stack-protector -fcf-protection=none -fno-strict-aliasing \
 	-m64 -march=x86-64 -MMD -MP -I. -ffile-prefix-map=$(CURDIR)/=
-GUEST_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none \
+GUEST_LDFLAGS := -nostdlib -static -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro
 
 KERNEL_CFLAGS := $(GUEST_CFLAGS) -mcmodel=kernel -mno-red-zone \

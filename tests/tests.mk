@@ -28,7 +28,7 @@ FIXTURE := $(BUILD)/tests/unit/image/fixture.elf
 $(FIXTURE): tests/unit/image/fixture.c tests/unit/image/fixture.S
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) -g -O1 -fno-pic -no-pie -static -nostdlib -ffreestanding \
+	$(Q)$(CC) -g -O1 -fno-pic -static -nostdlib -ffreestanding \
 		-fcf-protection=none -Wl,--build-id=none $^ -o $@
 $(BUILD)/tests/unit/image/debug_test: | $(FIXTURE)
 

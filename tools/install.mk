@@ -14,14 +14,15 @@ MAN3 := $(wildcard docs/man/*.3)
 
 install: all
 	$(INSTALL) -d $(D)$(BINDIR) $(D)$(LIBDIR)/custos \
-		$(D)$(LIBDIR)/pkgconfig $(D)$(INCLUDEDIR)/custos \
+		$(D)$(LIBDIR)/pkgconfig $(D)$(INCLUDEDIR)/custos/abi \
 		$(D)$(MANDIR)/man1 $(D)$(MANDIR)/man3 \
 		$(D)$(DATADIR)/doc/custos \
 		$(D)$(DATADIR)/bash-completion/completions
 	$(INSTALL) -m 755 $(BUILD)/custos $(D)$(BINDIR)/custos
-	$(INSTALL) -m 644 $(wildcard include/custos/*.h guest/lib/custos/*.h) \
+	$(INSTALL) -m 644 include/custos/*.h guest/lib/include/custos/*.h \
 		$(D)$(INCLUDEDIR)/custos/
-	$(INSTALL) -m 644 $(wildcard $(GUEST_SDK)) guest/lib/guest.ld \
+	$(INSTALL) -m 644 abi/*.h abi/*.def $(D)$(INCLUDEDIR)/custos/abi/
+	$(INSTALL) -m 644 $(GUEST_SDK) guest/lib/guest.ld \
 		$(D)$(LIBDIR)/custos/
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
 		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
@@ -31,9 +32,9 @@ install: all
 	$(if $(MAN3),$(INSTALL) -m 644 $(MAN3) $(D)$(MANDIR)/man3/)
 	$(INSTALL) -m 644 tools/custos.bash \
 		$(D)$(DATADIR)/bash-completion/completions/custos
-	$(INSTALL) -m 644 README.md NEWS LICENSE $(wildcard docs/*.md) \
+	$(INSTALL) -m 644 $(wildcard README.md) NEWS LICENSE $(wildcard docs/*.md) \
 		$(D)$(DATADIR)/doc/custos/
-	cp -R examples $(D)$(DATADIR)/doc/custos/
+	$(if $(wildcard examples),cp -R examples $(D)$(DATADIR)/doc/custos/)
 
 uninstall:
 	rm -f $(D)$(BINDIR)/custos $(D)$(LIBDIR)/pkgconfig/custos-guest.pc \
