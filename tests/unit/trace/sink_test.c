@@ -329,7 +329,7 @@ static void lines_of_others_keep_their_place(void **state)
 	trace_sink_note(f.sink, "x", "three");
 	trace_sink_lines(f.sink, "four\n", 5);
 	trace_sink_flush(f.sink);
-	expect(&f, "one\ntwo\nthree\nfour\n");
+	expect(&f, "one\ntwo\n-- x: three\nfour\n");
 }
 
 static void a_file_that_cannot_be_written_is_refused(void **state)
