@@ -994,6 +994,9 @@ static uint8_t operand_register(const ZydisDecodedOperand *operand)
 
 	if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH)
 		return (uint8_t)(4 + reg - ZYDIS_REGISTER_AH);
+	/* Zydis numbers byte registers with ah..bh counted in between. */
+	if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B)
+		return (uint8_t)(4 + reg - ZYDIS_REGISTER_SPL);
 	return (uint8_t)ZydisRegisterGetId(reg);
 }
 

@@ -137,6 +137,25 @@ static void moves_and_computes(void **state)
 	assert_true(w->regs.rflags & ARCH_RFLAGS_IF);
 }
 
+/* The base of the displaced operand must be none of the operands. */
+static void every_byte_register_stores_its_own_value(void **state)
+{
+	struct world *w = *state;
+
+	for (unsigned reg = 0; reg < 16; reg++) {
+		uint8_t rex = (uint8_t)(0x40 | (reg >= 8 ? 4 : 0));
+		uint8_t modrm = (uint8_t)(0x03 | (reg & 7) << 3);
+		uint64_t value = BASE + 0x100 + reg;
+
+		if (reg == ARCH_RBX) /* mov [rbx], bl */
+			continue;
+		w->regs.gpr[ARCH_RBX] = BASE + 0x100;
+		w->regs.gpr[reg] = value;
+		assert_int_equal(RUN(w, rex, 0x88, modrm), EXEC_OK);
+		assert_int_equal(get(w, BASE + 0x100, 1), value & 0xff);
+	}
+}
+
 static void rsp_is_an_operand_like_any_other(void **state)
 {
 	struct world *w = *state;
@@ -363,6 +382,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(moves_and_computes),
+		TEST(every_byte_register_stores_its_own_value),
 		TEST(rsp_is_an_operand_like_any_other),
 		TEST(stack_instructions),
 		TEST(strings_go_one_element_at_a_time),
