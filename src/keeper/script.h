@@ -6,15 +6,24 @@
 #include "base/error.h"
 #include "keeper/keeper.h"
 #include "keeper/range.h"
+#include "keeper/stats.h"
 
 struct script_options {
 	bool trusted; /* io, os, load, require, ... are there */
-	unsigned budget_ms; /* per callback; 0: the default, 100 */
+	/* CPU time per callback; 0: the default, 100. The main chunk, start()
+	 * and finish() get ten times as much. */
+	unsigned budget_ms;
 	size_t memory_max; /* bytes of Lua heap; 0: the default, 256 MiB */
 	const struct trace_names *names; /* for a.symbol, a.text, ... */
-	/* Prints of the script and notes: where they go. */
+	/*
+	 * What the script prints: whole lines, each call on its own. NULL:
+	 * stdout. The callbacks below are called with the keeper's lock held
+	 * and may not ask the keeper.
+	 */
 	void (*print)(void *ctx, const char *text, size_t len);
-	/* Look at or change memory of the process of the present access. */
+	/* Look at or change memory of the process of the present access,
+	 * making no access; return how many bytes, from the start. NULL: the
+	 * script gets an error. */
 	size_t (*read)(void *ctx, uint64_t process, uint64_t va, void *bytes,
 		size_t len);
 	size_t (*write)(void *ctx, uint64_t process, uint64_t va,
@@ -29,9 +38,18 @@ struct script_options {
 int script_open(const char *path, const struct script_options *options,
 	struct keeper **out, struct error *err);
 
-/* Add the ranges the main chunk asked for with keep(), in order. */
+/*
+ * Add the ranges the main chunk asked for with keep(), in order. Once, before
+ * the first access; the keeper may be that of other ranges, too, which use the
+ * script's global callbacks. Errors as range_set_add(), with file:line.
+ */
 int script_add_ranges(struct keeper *script, struct range_set *set,
 	const struct image *const *images, size_t image_count,
 	struct error *err);
+
+/* What finish(summary) is told: both must stay until keeper_finish() has
+ * returned, and may be NULL. */
+void script_set_summary(struct keeper *script, struct stats *stats,
+	const struct stats_numbers *numbers);
 
 #endif

@@ -75,4 +75,8 @@ void trace_access_text(const struct access *access, enum outcome outcome,
 	const uint8_t *final_bytes, const struct trace_names *names,
 	struct buf *out);
 
+/* text without anything that could move a terminal's cursor: control bytes
+ * become \xNN. For names that come from guests and files. */
+void trace_add_clean(struct buf *out, const char *text, size_t len);
+
 #endif

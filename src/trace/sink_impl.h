@@ -44,8 +44,4 @@ void sink_add_decimal(struct buf *out, uint64_t value);
 /* Bytes of at most 8 as the little-endian number they are. */
 uint64_t sink_number(const uint8_t *bytes, uint32_t size);
 
-/* text without anything that could move a terminal's cursor: control bytes
- * become \xNN. */
-void sink_add_clean(struct buf *out, const char *text, size_t len);
-
 #endif

@@ -68,7 +68,7 @@ static bool is_control(const char *text, size_t i, size_t len)
 	return false;
 }
 
-void sink_add_clean(struct buf *out, const char *text, size_t len)
+void trace_add_clean(struct buf *out, const char *text, size_t len)
 {
 	size_t start = 0;
 
@@ -84,7 +84,7 @@ void sink_add_clean(struct buf *out, const char *text, size_t len)
 
 static void add_clean_str(struct buf *out, const char *text)
 {
-	sink_add_clean(out, text, strlen(text));
+	trace_add_clean(out, text, strlen(text));
 }
 
 /* Go to column of the line that began at start: one space at least. */
@@ -225,7 +225,7 @@ static void add_symbol(const struct trace_names *names,
 	/* Without a symbol it is the address, which is there already. */
 	if (word.len && strncmp(buf_str(&word), "0x", 2)) {
 		buf_add_char(out, ' ');
-		sink_add_clean(out, word.data, word.len);
+		trace_add_clean(out, word.data, word.len);
 	}
 	buf_fini(&word);
 }
@@ -243,7 +243,7 @@ static void text_site(const struct trace_names *names,
 		names->line(names->ctx, access->process, access->ip, &word);
 	if (word.len) {
 		buf_add_str(out, " (");
-		sink_add_clean(out, word.data, word.len);
+		trace_add_clean(out, word.data, word.len);
 		buf_add_char(out, ')');
 	}
 	buf_reset(&word);
@@ -252,7 +252,7 @@ static void text_site(const struct trace_names *names,
 			access->ip, &word);
 	if (word.len) {
 		buf_add_str(out, "  ");
-		sink_add_clean(out, word.data, word.len);
+		trace_add_clean(out, word.data, word.len);
 	}
 	buf_fini(&word);
 }
@@ -266,7 +266,7 @@ static void text_note(const char *kind, const char *text, struct buf *out)
 		buf_add_str(out, "-- ");
 		add_clean_str(out, kind);
 		buf_add_str(out, ": ");
-		sink_add_clean(out, text, len);
+		trace_add_clean(out, text, len);
 		buf_add_char(out, '\n');
 		text += len;
 		text += *text == '\n';
