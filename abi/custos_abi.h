@@ -82,7 +82,8 @@ struct custos_device {
  */
 struct custos_cpu_state {
 	uint64_t process; /* id of the process whose user code runs; 0: none */
-	uint64_t reserved[7];
+	uint64_t copy_ip; /* CUSTOS_CALL_COPY: of the system call instruction */
+	uint64_t reserved[6];
 };
 
 struct custos_boot_info {

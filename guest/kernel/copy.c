@@ -32,7 +32,11 @@ static bool is_monitors(uint64_t gpa)
 static int ask_monitor(const struct process *process, uint64_t va,
 	const void *kernel, uint64_t size, unsigned kind)
 {
-	int64_t result = machine_hypercall(CUSTOS_CALL_COPY, process->space.cr3,
+	int64_t result;
+
+	/* Saved registers of a system call are those behind its SYSCALL. */
+	boot_info->cpus[cpu_this()->index].copy_ip = process->frame.rip - 2;
+	result = machine_hypercall(CUSTOS_CALL_COPY, process->space.cr3,
 		va, machine_gpa(kernel), size, kind);
 
 	if (result == -CUSTOS_ERR_DENIED)

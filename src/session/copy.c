@@ -18,6 +18,9 @@ struct copying {
 static struct access describe(struct worker *w, const struct copying *c,
 	const struct kept_piece *piece, uint64_t seq)
 {
+	/* Whose memory it is; another process's code may run on this CPU. */
+	const struct target_process *process = target_process_of(
+		w->session->config.target, c->copy->space);
 	uint32_t end = c->span.first + c->span.count;
 	uint32_t lo = piece->first, hi = piece->first + piece->count;
 
@@ -36,8 +39,8 @@ static struct access describe(struct worker *w, const struct copying *c,
 		.old_bytes = c->old_bytes,
 		.new_bytes = access_writes(c->copy->kind) ? c->bytes : NULL,
 		.cpu = target_thread_index(w->thread),
-		.process = w->process ? w->process->id : 0,
-		.process_name = w->process ? w->process->name : "kernel",
+		.process = process ? process->id : 0,
+		.process_name = process ? process->name : "kernel",
 		.ip = c->copy->ip,
 	};
 }

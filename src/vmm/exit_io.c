@@ -176,6 +176,7 @@ static int64_t call_copy(struct vcpu *vcpu, const struct call *call)
 	const struct target_handler *handler = vcpu->vm->handler;
 	struct target_copy copy = {
 		.space = call->rdi & ARCH_PTE_ADDRESS,
+		.ip = vmm_cpu_state(vcpu)->copy_ip,
 		.address = call->rsi,
 		.kernel_bytes = bytes_in_page(vcpu, call->r8, call->r9),
 		.size = (uint32_t)call->r9,

@@ -160,6 +160,11 @@ void vmm_crash(struct vcpu *vcpu, const char *format, ...)
 void vmm_report_fault(struct vcpu *vcpu, const struct target_process *process,
 	const struct custos_fault_report *fault);
 
+/* ---- vmm_target.c ---- */
+
+/* What the guest's kernel says about this CPU; hostile. Never NULL. */
+const struct custos_cpu_state *vmm_cpu_state(const struct vcpu *vcpu);
+
 /* ---- memory.c ---- */
 
 bool vmm_translate(struct vmm *vm, space_t space, uint64_t va,

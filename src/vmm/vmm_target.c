@@ -172,18 +172,24 @@ static space_t thread_space(struct target_thread *thread)
 	return vcpu_kvm_sregs(vcpu_of(thread))->cr3 & ARCH_PTE_ADDRESS;
 }
 
+const struct custos_cpu_state *vmm_cpu_state(const struct vcpu *vcpu)
+{
+	const struct vmm *vm = vcpu->vm;
+	const struct custos_boot_info *info = (const void *)vmm_gpa_range(
+		&vm->ram, vm->boot.info, sizeof(*info));
+
+	invariant(info);
+	return &info->cpus[vcpu->thread.index];
+}
+
 /* The kernel's word for who runs here; its cr3 when it has none. */
 static const struct target_process *thread_process(struct target_thread *thread)
 {
 	struct vmm *vm = vcpu_of(thread)->vm;
-	const struct custos_boot_info *info = (const void *)vmm_gpa_range(
-		&vm->ram, vm->boot.info, sizeof(*info));
 	const struct target_process *process;
-	uint64_t id;
+	uint64_t id = __atomic_load_n(
+		&vmm_cpu_state(vcpu_of(thread))->process, __ATOMIC_RELAXED);
 
-	invariant(info);
-	id = __atomic_load_n(
-		&info->cpus[thread->index].process, __ATOMIC_RELAXED);
 	process = id ? vmm_process_find(&vm->processes, id) : NULL;
 	if (process && process->space == thread_space(thread))
 		return process;
