@@ -59,7 +59,7 @@ _custos()
 		esac
 		;;
 	doctor) options='--json --help' ;;
-	decode) options='--json --help' ;;
+	decode) options='--json --address --help' ;;
 	help)
 		COMPREPLY=($(compgen -W 'run doctor decode' -- "$cur"))
 		return

@@ -6,6 +6,8 @@
 #include <string.h>
 
 const struct cmd cmd_table[] = {
+	{ "decode", "[--json] HEX...",
+		"what instructions do to memory", cmd_decode },
 	{ "help", "[COMMAND]", "list the commands, or explain one", cmd_help },
 	{ NULL, NULL, NULL, NULL },
 };

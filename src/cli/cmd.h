@@ -40,6 +40,7 @@ int cmd_usage_error(const char *name, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 int cmd_run(int argc, char **argv);
+int cmd_decode(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 #endif

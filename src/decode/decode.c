@@ -89,6 +89,20 @@ static void displacement_text(
 		out[0] = '\0';
 }
 
+/* What moves the address besides base and index: a bit offset, al. */
+static void extra_text(const struct insn *insn, char *out, size_t capacity)
+{
+	unsigned width = insn->internal.width;
+
+	out[0] = '\0';
+	if (insn->internal.form == FORM_XLAT)
+		snprintf(out, capacity, " + al");
+	if (insn->internal.form == FORM_BIT)
+		snprintf(out, capacity, " + (%s:%u >> %d)*%u",
+			gpr_name(insn->internal.reg, false), width * 8,
+			__builtin_ctz(width * 8), width);
+}
+
 void decode_operand_text(const struct insn *insn, unsigned operand, char *text,
 	size_t capacity)
 {
@@ -96,7 +110,7 @@ void decode_operand_text(const struct insn *insn, unsigned operand, char *text,
 	const struct insn_operand *o = &insn->operands[operand];
 	bool has_base = o->base != INSN_REG_NONE;
 	bool has_index = o->index != INSN_REG_NONE;
-	char index[16] = "", scale[8] = "", displacement[32];
+	char index[16] = "", scale[8] = "", displacement[32], extra[40];
 
 	if (has_index)
 		index_name(insn, o, index);
@@ -104,7 +118,9 @@ void decode_operand_text(const struct insn *insn, unsigned operand, char *text,
 		snprintf(scale, sizeof(scale), "*%u", o->scale);
 	displacement_text(o->displacement, !has_base && !has_index,
 		displacement, sizeof(displacement));
-	snprintf(text, capacity, "%s[%s%s%s%s%s]", segments[o->segment],
+	extra_text(insn, extra, sizeof(extra));
+	snprintf(text, capacity, "%s[%s%s%s%s%s%s]", segments[o->segment],
 		has_base ? gpr_name(o->base, insn->address32) : "",
-		has_base && has_index ? " + " : "", index, scale, displacement);
+		has_base && has_index ? " + " : "", index, scale, extra,
+		displacement);
 }
