@@ -6,6 +6,9 @@
 #include <string.h>
 
 const struct cmd cmd_table[] = {
+	{ "run", "[OPTIONS] PROGRAM [ARG...]",
+		"run a program in a virtual machine, some bytes kept",
+		cmd_run },
 	{ "decode", "[--json] HEX...",
 		"what instructions do to memory", cmd_decode },
 	{ "help", "[COMMAND]", "list the commands, or explain one", cmd_help },

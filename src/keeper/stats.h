@@ -68,7 +68,7 @@ struct stats_numbers {
 	uint64_t keeper_errors; /* errors and timeouts, the default applied */
 	bool checked; /* missed was looked for */
 	uint64_t missed; /* stores to kept bytes nobody saw */
-	char missed_why[256]; /* missed or not checked: the reason, or "" */
+	char missed_why[512]; /* missed or not checked: the reason, or "" */
 };
 
 /*

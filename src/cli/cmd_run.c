@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/* custos run: from a command line to a session, and its summary. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cmd.h"
+#include "cli/run_options.h"
+#include "keeper/range.h"
+#include "keeper/script.h"
+#include "keeper/stats.h"
+#include "session/session.h"
+#include "vmm/vmm.h"
+
+#define PROGRAMS_MAX 16
+
+struct run {
+	struct run_options options;
+	struct image *kernel;
+	struct image *images[PROGRAMS_MAX];
+	unsigned image_count;
+	struct keeper *keeper; /* the script, or the one that passes */
+	struct range_set *ranges;
+	struct vmm_device devices[PROGRAMS_MAX];
+	unsigned device_count;
+	struct names *names;
+	struct stats *stats;
+	struct trace_sink *sink;
+	struct target *target;
+	struct session *session;
+	struct target_result result;
+	double seconds;
+};
+
+/* For the signal handler: the target of the one run of this process. */
+static struct target *volatile running;
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+	/* The second time we do not wait for an orderly end. */
+	if (interrupted)
+		_exit(CLI_INTERRUPTED);
+	interrupted = signal;
+	if (running)
+		target_stop(running);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_interrupt };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	/* A closed pipe is a write error, told where it matters. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int open_code(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return CLI_NOT_FOUND;
+	case -ENOEXEC:
+	case -EINVAL:
+	case -EACCES:
+	case -EISDIR:
+		return CLI_CANNOT_RUN;
+	default:
+		return CLI_FAILED;
+	}
+}
+
+static int open_image(const char *path, struct image **out)
+{
+	struct error err = { 0 };
+	int ret = image_open(path, out, &err);
+
+	if (!ret)
+		return CLI_OK;
+	cmd_fail("run", "%s", err.text);
+	return open_code(ret);
+}
+
+static int open_images(struct run *run)
+{
+	const struct run_options *o = &run->options;
+	int code = open_image(o->args[0], &run->images[0]);
+
+	if (code)
+		return code;
+	run->image_count = 1;
+	for (size_t i = 0; i < o->modules.count; i++) {
+		if (run->image_count == PROGRAMS_MAX)
+			return cmd_fail("run", "more than %d programs",
+				PROGRAMS_MAX);
+		code = open_image(o->modules.items[i],
+			&run->images[run->image_count]);
+		if (code)
+			return code;
+		run->image_count++;
+	}
+	return o->kernel ? open_image(o->kernel, &run->kernel) : CLI_OK;
+}
+
+/* ---- what a script may ask of us ---- */
+
+static void script_print(void *ctx, const char *text, size_t len)
+{
+	(void)ctx;
+	fwrite(text, 1, len, stderr);
+}
+
+static size_t script_read(
+	void *ctx, uint64_t process, uint64_t va, void *bytes, size_t len)
+{
+	struct run *run = ctx;
+
+	return run->session ?
+		session_read(run->session, process, va, bytes, len) :
+		0;
+}
+
+static size_t script_write(
+	void *ctx, uint64_t process, uint64_t va, const void *bytes, size_t len)
+{
+	struct run *run = ctx;
+
+	return run->session ?
+		session_write(run->session, process, va, bytes, len) :
+		0;
+}
+
+static int open_keeper(struct run *run)
+{
+	const struct run_options *o = &run->options;
+	const struct script_options options = {
+		.trusted = o->trusted,
+		.budget_ms = o->budget_ms,
+		.names = names_callbacks(run->names),
+		.print = script_print,
+		.read = script_read,
+		.write = script_write,
+		.ctx = run,
+	};
+	struct error err = { 0 };
+
+	if (!o->script) {
+		run->keeper = keeper_pass_create();
+		return run->keeper ? CLI_OK : cmd_fail("run", "out of memory");
+	}
+	if (script_open(o->script, &options, &run->keeper, &err))
+		return cmd_fail("run", "%s", err.text);
+	return CLI_OK;
+}
+
+static int add_ranges(struct run *run)
+{
+	const struct run_options *o = &run->options;
+	const struct image *const *images =
+		(const struct image *const *)run->images;
+	struct error err = { 0 };
+	struct range *range;
+
+	for (size_t i = 0; i < o->ranges.count; i++)
+		if (range_set_add(run->ranges, o->ranges.items[i], images,
+			    run->image_count, run->keeper, o->fallback, &range,
+			    &err))
+			return cmd_fail("run", "-k %s", err.text);
+	if (o->script && script_add_ranges(run->keeper, run->ranges, images,
+				 run->image_count, &err))
+		return cmd_fail("run", "%s", err.text);
+	return CLI_OK;
+}
+
+/* Device ranges name the machine's devices; the longest of a name counts. */
+static int collect_devices(struct run *run)
+{
+	for (size_t i = 0; i < range_set_count(run->ranges); i++) {
+		const struct range *range = range_set_get(run->ranges, i);
+		unsigned n = 0;
+
+		if (!range->device)
+			continue;
+		while (n < run->device_count &&
+			strcmp(run->devices[n].name, range->device_name))
+			n++;
+		if (n == PROGRAMS_MAX)
+			return cmd_fail("run", "more than %d devices",
+				PROGRAMS_MAX);
+		if (n == run->device_count)
+			run->devices[run->device_count++] = (struct vmm_device){
+				.name = range->device_name,
+			};
+		if (run->devices[n].size < range->length)
+			run->devices[n].size = range->length;
+	}
+	return CLI_OK;
+}
+
+static int open_sink(struct run *run)
+{
+	const struct run_options *o = &run->options;
+	struct error err = { 0 };
+
+	/* A script speaks for itself, unless more is asked for. */
+	if (o->script && !o->output && !o->log && !o->json)
+		return CLI_OK;
+	if (trace_sink_open(o->output, STDERR_FILENO,
+		    o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
+		    names_callbacks(run->names), &run->sink, &err))
+		return cmd_fail("run", "%s", err.text);
+	return CLI_OK;
+}
+
+static int create_target(struct run *run)
+{
+	struct vmm_config config = VMM_CONFIG_INIT;
+	struct error err = { 0 };
+
+	config.cpus = run->options.cpus;
+	config.memory = run->options.memory;
+	config.kernel = run->kernel;
+	config.modules = (const struct image *const *)run->images;
+	config.module_count = run->image_count;
+	config.devices = run->devices;
+	config.device_count = run->device_count;
+	config.args = (const char *const *)run->options.args;
+	config.arg_count = run->options.arg_count;
+	if (vmm_create(&config, &run->target, &err))
+		return cmd_fail("run", "%s", err.text);
+	return CLI_OK;
+}
+
+static void on_report(void *ctx, const char *text, size_t len)
+{
+	struct run *run = ctx;
+
+	/* Behind the accesses that led to it. */
+	if (run->sink)
+		trace_sink_flush(run->sink);
+	fwrite(text, 1, len, stderr);
+}
+
+static void on_decided(
+	void *ctx, const struct access *access, enum outcome outcome)
+{
+	struct run *run = ctx;
+
+	stats_count(run->stats, access, outcome);
+}
+
+static int create_session(struct run *run)
+{
+	const struct session_config config = {
+		.target = run->target,
+		.ranges = run->ranges,
+		.names = run->names,
+		.sink = run->sink,
+		.decided = on_decided,
+		.report = on_report,
+		.ctx = run,
+	};
+	struct error err = { 0 };
+
+	if (session_create(&config, &run->session, &err))
+		return cmd_fail("run", "%s", err.text);
+	return CLI_OK;
+}
+
+/* ---- the run itself ---- */
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void keeper_event(struct keeper *keeper,
+	enum keeper_status (*event)(struct keeper *keeper, struct error *err))
+{
+	struct error err = { 0 };
+
+	if (event && event(keeper, &err) != KEEPER_OK)
+		fprintf(stderr, "custos: %s\n", err.text);
+}
+
+static int run_target(struct run *run)
+{
+	struct error err = { 0 };
+	double started = now();
+	int ret;
+
+	keeper_event(run->keeper, run->keeper->ops->start);
+	running = run->target;
+	if (interrupted)
+		target_stop(running);
+	ret = session_run(run->session, &run->result, &err);
+	running = NULL;
+	run->seconds = now() - started;
+	keeper_event(run->keeper, run->keeper->ops->finish);
+	if (ret)
+		return cmd_fail("run", "%s", err.text);
+	return CLI_OK;
+}
+
+static int exit_code(const struct run *run)
+{
+	switch (run->result.end) {
+	case TARGET_EXITED:
+		return run->result.code & 0xff;
+	case TARGET_STOPPED:
+		return interrupted ? CLI_INTERRUPTED : CLI_STOPPED;
+	case TARGET_CRASHED:
+		return CLI_CRASHED;
+	case TARGET_FAILED:
+		break;
+	}
+	return CLI_FAILED;
+}
+
+static const char *end_name(const struct run *run)
+{
+	switch (run->result.end) {
+	case TARGET_EXITED:
+		return "exited";
+	case TARGET_STOPPED:
+		return interrupted ? "interrupted" : "stopped";
+	case TARGET_CRASHED:
+		return "crashed";
+	case TARGET_FAILED:
+		break;
+	}
+	return "failed";
+}
+
+/* How it ended, which the counters do not know. */
+static void describe_end(const struct run *run, struct buf *out)
+{
+	if (run->options.json)
+		buf_printf(out,
+			"{\"type\":\"end\",\"end\":\"%s\",\"code\":%d,"
+			"\"seconds\":%.6f}\n",
+			end_name(run), exit_code(run), run->seconds);
+	else
+		buf_printf(out, "custos: %s with code %d after %.3f s\n",
+			end_name(run), exit_code(run), run->seconds);
+}
+
+#define SUMMARY_SITES 20
+
+static void describe_counts(struct run *run, struct buf *out)
+{
+	struct session_summary summary;
+	struct stats_numbers numbers;
+
+	session_summary(run->session, &summary);
+	numbers = (struct stats_numbers){
+		.page_mates = summary.page_mates,
+		.waits = summary.waits,
+		.keeper_errors = summary.keeper_errors,
+		.checked = true,
+		.missed = summary.missed,
+	};
+	snprintf(numbers.missed_why, sizeof(numbers.missed_why), "%s",
+		summary.missed_why);
+	stats_print(run->stats, run->ranges, names_callbacks(run->names),
+		&numbers, run->options.json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
+		SUMMARY_SITES, out);
+}
+
+static void summarize(struct run *run)
+{
+	struct buf out = BUF_INIT;
+
+	if (run->options.quiet)
+		return;
+	describe_end(run, &out);
+	describe_counts(run, &out);
+	if (run->sink)
+		trace_sink_lines(run->sink, buf_str(&out), out.len);
+	else
+		fwrite(out.data, 1, out.len, stderr);
+	buf_fini(&out);
+}
+
+static int close_sink(struct run *run)
+{
+	struct trace_sink *sink = run->sink;
+	struct error err = { 0 };
+
+	run->sink = NULL;
+	if (sink && trace_sink_close(sink, &err))
+		return cmd_fail("run", "%s", err.text);
+	return CLI_OK;
+}
+
+static int run_all(struct run *run)
+{
+	static int (*const steps[])(struct run *run) = {
+		open_images, /* who has which symbols */
+		open_keeper, /* the script says which ranges it wants */
+		add_ranges, /* resolved against the symbols */
+		collect_devices, /* ranges say which devices there are */
+		open_sink, /* before the machine: a full disk shows early */
+		create_target,
+		create_session,
+		run_target,
+	};
+	int code, closed;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		code = steps[i](run);
+		if (code)
+			return code;
+	}
+	summarize(run);
+	code = exit_code(run);
+	closed = close_sink(run);
+	return closed ? closed : code;
+}
+
+static void run_fini(struct run *run)
+{
+	close_sink(run);
+	session_destroy(run->session);
+	target_destroy(run->target);
+	range_set_destroy(run->ranges);
+	if (run->keeper)
+		keeper_destroy(run->keeper);
+	stats_destroy(run->stats);
+	names_destroy(run->names);
+	for (unsigned i = 0; i < run->image_count; i++)
+		image_close(run->images[i]);
+	image_close(run->kernel);
+	run_options_free(&run->options);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run run = { 0 };
+	int code = run_options_read(argc, argv, &run.options);
+
+	if (code >= 0) {
+		run_options_free(&run.options);
+		return code;
+	}
+	catch_signals();
+	run.names = names_create();
+	run.ranges = range_set_create();
+	run.stats = stats_create();
+	if (run.names && run.ranges && run.stats)
+		code = run_all(&run);
+	else
+		code = cmd_fail("run", "out of memory");
+	run_fini(&run);
+	return code;
+}

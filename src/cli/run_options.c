@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/run_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "cli/cmd.h"
+
+enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_LOG, OPT_TRUST, OPT_BUDGET,
+	OPT_DEFAULT, OPT_KERNEL };
+
+static const struct option long_options[] = {
+	{ "keep", required_argument, NULL, 'k' },
+	{ "script", required_argument, NULL, 's' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "module", required_argument, NULL, 'm' },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "log", no_argument, NULL, OPT_LOG },
+	{ "default", required_argument, NULL, OPT_DEFAULT },
+	{ "budget", required_argument, NULL, OPT_BUDGET },
+	{ "trust-script", no_argument, NULL, OPT_TRUST },
+	{ "kernel", required_argument, NULL, OPT_KERNEL },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char help_text[] =
+	"Usage: custos run [OPTIONS] PROGRAM [ARG...]\n"
+	"\n"
+	"Run PROGRAM, a static ELF executable made with custos's guest library,\n"
+	"in a virtual machine. Every load, store and fetch that touches a kept\n"
+	"byte is decided by a keeper, or printed when there is no script.\n"
+	"\n"
+	"  -k, --keep RANGE      keep these bytes; may be given many times:\n"
+	"                        [PROGRAM!]SYMBOL, SYMBOL+OFF+LEN, 0xADDR+LEN,\n"
+	"                        0xA..0xB (B exclusive), device:NAME+LEN\n"
+	"  -s, --script FILE     a keeper in Lua, see custos-lua(3)\n"
+	"  -m, --module FILE     another program, for PROGRAM to start\n"
+	"      --cpus N          virtual CPUs, 1 to 16 (default 1)\n"
+	"      --memory SIZE     RAM, e.g. 64M, 2G (default 64M)\n"
+	"      --json            accesses and summary as JSON lines\n"
+	"      --log             print accesses though there is a script\n"
+	"  -o, --output FILE     write accesses and summary to FILE, not stderr\n"
+	"      --default VERDICT what applies when a keeper fails: pass or deny\n"
+	"      --budget MS       time a script callback may take (default 100)\n"
+	"      --trust-script    give the script io, os, load and require\n"
+	"      --kernel FILE     another guest kernel than the built-in one\n"
+	"  -q, --quiet           no summary\n"
+	"  -h, --help            this text\n"
+	"\n"
+	"Exit code: the program's own; 124 when a keeper stopped it, 125 when\n"
+	"custos failed, 126 when PROGRAM cannot be run, 127 when it is not there,\n"
+	"130 when interrupted, 134 when the guest's kernel broke.\n";
+
+static bool add(struct run_list *list, const char *item)
+{
+	const char **items;
+
+	if (list->count == RUN_LIST_MAX)
+		return false;
+	items = realloc(list->items, (list->count + 1) * sizeof(*items));
+	if (!items)
+		return false;
+	items[list->count++] = item;
+	list->items = items;
+	return true;
+}
+
+static bool read_number(const char *text, unsigned long max, unsigned *out)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || value > max)
+		return false;
+	*out = (unsigned)value;
+	return true;
+}
+
+/* 512K, 64M, 2G; a plain number is bytes. */
+static bool read_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		return false;
+	*out = value;
+	if (!*end)
+		return true;
+	unit = strchr(units, *end);
+	if (!unit || (end[1] && strcmp(end + 1, "B") && strcmp(end + 1, "iB")))
+		return false;
+	return checked_mul(
+		value, UINT64_C(1) << (10 * (unit - units + 1)), out);
+}
+
+static int wrong(const char *option, const char *value, const char *want)
+{
+	return cmd_usage_error(
+		"run", "%s: `%s' is not %s", option, value, want);
+}
+
+static int take_limits(int option, struct run_options *o)
+{
+	switch (option) {
+	case OPT_CPUS:
+		if (!read_number(optarg, 16, &o->cpus) || !o->cpus)
+			return wrong("--cpus", optarg,
+				"a number of CPUs from 1 to 16");
+		return -1;
+	case OPT_MEMORY:
+		if (!read_size(optarg, &o->memory))
+			return wrong("--memory", optarg,
+				"a size such as 64M or 2G");
+		return -1;
+	case OPT_BUDGET:
+		if (!read_number(optarg, 3600000, &o->budget_ms) ||
+			!o->budget_ms)
+			return wrong("--budget", optarg,
+				"a time in milliseconds, at least 1");
+		return -1;
+	case OPT_DEFAULT:
+		if (!strcmp(optarg, "deny"))
+			o->fallback = VERDICT_DENY;
+		else if (strcmp(optarg, "pass"))
+			return wrong("--default", optarg, "pass or deny");
+		return -1;
+	default:
+		/* getopt has said what is wrong. */
+		fputs("Try `custos run --help'.\n", stderr);
+		return CLI_FAILED;
+	}
+}
+
+static int take(int option, struct run_options *o)
+{
+	switch (option) {
+	case 'k':
+	case 'm':
+		if (!add(option == 'k' ? &o->ranges : &o->modules, optarg))
+			return cmd_fail("run", "too many -%c options", option);
+		break;
+	case 's':
+		o->script = optarg;
+		break;
+	case 'o':
+		o->output = optarg;
+		break;
+	case 'q':
+		o->quiet = true;
+		break;
+	case OPT_JSON:
+		o->json = true;
+		break;
+	case OPT_LOG:
+		o->log = true;
+		break;
+	case OPT_TRUST:
+		o->trusted = true;
+		break;
+	case OPT_KERNEL:
+		o->kernel = optarg;
+		break;
+	case 'h':
+		fputs(help_text, stdout);
+		return fflush(stdout) ? CLI_FAILED : CLI_OK;
+	default:
+		return take_limits(option, o);
+	}
+	return -1;
+}
+
+int run_options_read(int argc, char **argv, struct run_options *out)
+{
+	int option, code;
+
+	*out = (struct run_options){
+		.cpus = 1,
+		.memory = UINT64_C(64) << 20,
+		.fallback = VERDICT_PASS,
+	};
+	argv[0] = "custos run"; /* for getopt's own messages */
+	optind = 1;
+	while ((option = getopt_long(
+			argc, argv, "+k:s:o:m:qh", long_options, NULL)) != -1) {
+		code = take(option, out);
+		if (code >= 0)
+			return code;
+	}
+	if (optind == argc)
+		return cmd_usage_error("run", "no program was named");
+	out->args = argv + optind;
+	out->arg_count = (unsigned)(argc - optind);
+	return -1;
+}
+
+void run_options_free(struct run_options *options)
+{
+	free(options->ranges.items);
+	free(options->modules.items);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What `custos run' was asked to do. */
+#ifndef CUSTOS_CLI_RUN_OPTIONS_H
+#define CUSTOS_CLI_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keeper/keeper.h"
+
+#define RUN_LIST_MAX 4096
+
+struct run_list {
+	const char **items; /* pointers into argv */
+	size_t count;
+};
+
+struct run_options {
+	struct run_list ranges; /* -k */
+	struct run_list modules; /* -m */
+	const char *script; /* -s */
+	const char *output; /* -o; NULL: stderr */
+	const char *kernel; /* --kernel; NULL: the built-in one */
+	bool json, log, quiet, trusted;
+	unsigned cpus;
+	uint64_t memory;
+	unsigned budget_ms;
+	enum verdict_kind fallback;
+	char **args; /* PROGRAM and what follows */
+	unsigned arg_count;
+};
+
+/*
+ * Read the command line. Returns -1 to go on, or an exit code: help was
+ * printed, or the line was wrong and that has been said.
+ */
+int run_options_read(int argc, char **argv, struct run_options *out);
+void run_options_free(struct run_options *options);
+
+#endif
