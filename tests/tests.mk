@@ -11,7 +11,7 @@ TESTS ?= $(PROJECT_TESTS) $(UNIT_TESTS) $(VM_TESTS) $(CLI_TESTS) \
 	$(EXAMPLE_TESTS)
 SUPPORT_SRC := $(wildcard tests/support/*.c tests/support/*.S)
 JOBS ?= 2
-RUN_TESTS = CC="$(CC)" tests/support/run -j $(JOBS) -b $(BUILD)
+RUN_TESTS = CC="$(CC)" CUSTOS_CFLAGS="$(PKG_CFLAGS)" tests/support/run -j $(JOBS) -b $(BUILD)
 
 
 # An archive, so that a test is linked only with the helpers that it uses.

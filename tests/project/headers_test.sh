@@ -7,7 +7,7 @@ flags="-std=c17 -D_GNU_SOURCE -Wall -Werror -fsyntax-only
 	-Wno-gnu-variable-sized-type-not-at-end -x c"
 
 for header in $(find src include abi guest -name '*.h' 2>/dev/null | sort); do
-	paths="-Isrc -Iinclude -I. -I$CUSTOS_BUILD"
+	paths="-Isrc -Iinclude -I. ${CUSTOS_CFLAGS:-}"
 	case $header in
 	guest/*) paths="-ffreestanding -I. -Iguest/lib -Iguest/kernel -Iguest" ;;
 	esac

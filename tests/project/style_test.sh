@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What of HACKING.md a machine can check. 80 columns are the rule; a table row
-# or an address may stick out, a habit may not.
+# or an address may stick out, a habit may not; 70 lines are the rule for functions, and a
+# switch of one-liners may be longer.
 set -u
 sources=$(find src include abi guest tests -name '*.[chS]' 2>/dev/null)
 scripts=$(find tests examples tools .ci -type f \( -name '*.sh' -o -name run \
@@ -29,11 +30,11 @@ verdict "lines fit into 100 columns" "$(for file in $sources; do
 		'length($0) > 100 { print f ":" NR ": " length($0) " columns" }'
 done)"
 
-verdict "functions have at most 70 lines" "$(awk '
+verdict "functions have at most 100 lines" "$(awk '
 	FNR == 1 { start = 0 }
 	/^\{/ { start = FNR }
 	/^\}/ && start {
-		if (FNR - start - 1 > 70)
+		if (FNR - start - 1 > 100)
 			print FILENAME ":" start ": " FNR - start - 1 " lines"
 		start = 0
 	}' $(find src guest -name '*.c'))"
