@@ -86,11 +86,12 @@ fuzz:
 
 # ---- costs: tests/bench/<what>_bench.c, prints ratios, fails nothing ----
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
-$(BENCHES): %: %.c.o $(TEST_SUPPORT) $(BUILD)/libcustos.a
+BENCH_SUPPORT := $(call obj,$(wildcard tests/bench/support/*.c))
+$(BENCHES): %: %.c.o $(BENCH_SUPPORT) $(TEST_SUPPORT) $(BUILD)/libcustos.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
 bench: all $(BENCHES)
 	$(Q)for b in $(BENCHES) $(wildcard tests/bench/*_bench.sh); do \
 		case $$b in *.sh) CUSTOS=$(BUILD)/custos CUSTOS_BUILD=$(BUILD) \
-			sh $$b;; *) $$b;; esac || exit 1; done
+			sh $$b;; *) CUSTOS_BUILD=$(BUILD) $$b;; esac || exit 1; done
 .PHONY: bench
