@@ -345,7 +345,7 @@ static void describe_end(const struct run *run, struct buf *out)
 {
 	if (run->options.json)
 		buf_printf(out,
-			"{\"type\":\"end\",\"end\":\"%s\",\"code\":%d,"
+			"{\"event\":\"end\",\"end\":\"%s\",\"code\":%d,"
 			"\"seconds\":%.6f}\n",
 			end_name(run), exit_code(run), run->seconds);
 	else

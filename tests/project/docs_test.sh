@@ -44,6 +44,22 @@ for command in $commands; do
 	done
 done
 
+# Every key of the JSON lines is in the man page.
+prog=$CUSTOS_BUILD/guest/counter.elf
+if [ ! -w /dev/kvm ]; then
+	echo "# skipped: no /dev/kvm"
+	echo "ok - keys of JSON lines # SKIP"
+else
+	keys=$("$CUSTOS" run --json -k counter "$prog" 1 2>&1 >/dev/null |
+		grep -oE '"[a-z_]+":' | tr -d '":' | sort -u)
+	[ -n "$keys" ] || echo "not ok - there are JSON lines"
+	for key in $keys; do
+		grep -qE "\<$key\>" docs/man/custos-run.1 ||
+			echo "not ok - JSON key $key is in custos-run(1)"
+	done
+	echo "ok - keys of JSON lines were looked at"
+fi
+
 if bash -n tools/custos.bash; then
 	echo "ok - the completion is bash"
 else

@@ -34,6 +34,17 @@ export PKG_CONFIG_PATH
 check "a guest program is built with what is installed" sh -c \
 	"$CC \$(pkg-config --cflags custos-guest) '$dir/prog.c' -o '$dir/prog' \
 	\$(pkg-config --libs custos-guest)"
+runs_in_a_guest()
+{
+	"$dir/usr/bin/custos" run -q "$dir/prog" and so
+	[ $? -eq 9 ]
+}
+if [ -w /dev/kvm ]; then
+	check "and runs" runs_in_a_guest
+else
+	echo "# skipped: no /dev/kvm"
+	echo "ok - and runs # SKIP"
+fi
 
 for file in share/man/man1/custos.1 share/man/man1/custos-run.1 \
 	share/bash-completion/completions/custos \
