@@ -64,14 +64,22 @@ static void note_progress(struct vcpu *vcpu)
 	}
 }
 
-void vmm_exit_access(struct vcpu *vcpu)
+static void ask(struct vcpu *vcpu)
 {
 	const struct target_handler *handler = vcpu->vm->handler;
 
 	vcpu->stats.access_stops++;
-	note_progress(vcpu);
 	if (handler->access(handler->ctx, &vcpu->thread) == TARGET_STOP)
 		vmm_end(vcpu->vm, TARGET_STOPPED, 0);
+}
+
+void vmm_exit_access(struct vcpu *vcpu)
+{
+	note_progress(vcpu);
+	if (vcpu_is_user(vcpu))
+		ask(vcpu);
+	else
+		vmm_exit_kernel_access(vcpu);
 	if (vcpu->fault_pending)
 		inject(vcpu);
 }

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <custos/arch.h>
+
 #include "abi/custos_abi.h"
 #include "base/buf.h"
 
@@ -149,20 +151,20 @@ const struct kvm_cpuid_entry2 *vmm_kvm_cpuid_entry(
 
 /* The standard format puts component i at a fixed offset, leaf 0xd.i says
  * where. */
-static uint32_t xsave_size(const struct kvm_cpuid_set *cpuid, uint64_t xcr0)
+static void read_xsave_layout(struct kvm *kvm)
 {
-	uint32_t size = XSAVE_LEGACY;
+	kvm->xsave_size = XSAVE_LEGACY;
+	for (uint32_t i = 2; i < XSAVE_COMPONENTS; i++) {
+		const struct kvm_cpuid_entry2 *e =
+			vmm_kvm_cpuid_entry(kvm->cpuid, 0xd, i);
 
-	for (uint32_t i = 2; i < 63; i++) {
-		const struct kvm_cpuid_entry2 *e;
-
-		if (!(xcr0 >> i & 1))
+		if (!e || !(kvm->xcr0 >> i & 1))
 			continue;
-		e = vmm_kvm_cpuid_entry(cpuid, 0xd, i);
-		if (e && e->ebx + e->eax > size)
-			size = e->ebx + e->eax;
+		kvm->xsave.component[i].offset = e->ebx;
+		kvm->xsave.component[i].size = e->eax;
+		if (e->ebx + e->eax > kvm->xsave_size)
+			kvm->xsave_size = e->ebx + e->eax;
 	}
-	return size;
 }
 
 /* Hide AMX, and 57-bit addresses, which our page walks do not know. */
@@ -207,7 +209,12 @@ int vmm_kvm_read_cpuid(struct kvm *kvm, struct error *err)
 	if ((kvm->xcr0 & 3) != 3)
 		return error_set(err, -ENODEV,
 			"this KVM gives guests no XSAVE (x87 and SSE)");
-	kvm->xsave_size = xsave_size(kvm->cpuid, kvm->xcr0);
+	read_xsave_layout(kvm);
+	if (kvm->xsave_size > ARCH_XSTATE_CAPACITY)
+		return error_set(err, -ENODEV,
+			"guests' vector state has %u bytes here; custos takes "
+			"%d",
+			kvm->xsave_size, ARCH_XSTATE_CAPACITY);
 	e = vmm_kvm_cpuid_entry(kvm->cpuid, 0x80000008, 0);
 	kvm->phys_bits = e ? e->eax & 0xff : 36;
 	if (kvm->phys_bits < PHYS_BITS)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "vmm/xsave.h"
 
 /* One thing asked of KVM: KVM_CHECK_EXTENSION(cap) & mask >= minimum. */
 struct kvm_need {
@@ -37,6 +38,7 @@ struct kvm {
 	size_t xsave_capacity; /* of KVM_GET_XSAVE2; 0: only GET_XSAVE */
 	uint64_t xcr0; /* what guests may enable, AMX left out */
 	uint32_t xsave_size; /* of an XSAVE area with all of xcr0 */
+	struct xsave_layout xsave;
 	unsigned phys_bits;
 	struct kvm_cpuid_set *cpuid;
 };

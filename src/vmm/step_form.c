@@ -6,6 +6,7 @@
 #include <custos/decode.h>
 
 #include "arch/paging.h"
+#include "vmm/operand.h"
 #include "vmm/step.h"
 #include "vmm/vmm_impl.h"
 
@@ -173,33 +174,14 @@ static bool find_in(
 	}
 }
 
-static uint64_t operand_address(const struct insn *insn,
-	const struct insn_operand *op, const struct arch_regs *regs)
-{
-	uint64_t at = (uint64_t)op->displacement;
-
-	if (op->base >= 0)
-		at += regs->gpr[op->base];
-	else if (op->base == INSN_REG_RIP)
-		at += regs->rip + insn->length;
-	if (op->index >= 0 && !op->vsib)
-		at += regs->gpr[op->index] * op->scale;
-	if (insn->address32)
-		at = (uint32_t)at;
-	if (op->segment == INSN_SEGMENT_FS)
-		at += regs->fs_base;
-	else if (op->segment == INSN_SEGMENT_GS)
-		at += regs->gs_base;
-	return at;
-}
-
 static bool find_operand(const struct search *s, const struct insn *insn,
 	const struct insn_operand *op, uint64_t *out)
 {
 	uint32_t size = op->size ? op->size : s->vcpu->vm->kvm.xsave_size;
 
 	return find_in(s,
-		operand_address(insn, op, vmm_vcpu_regs(s->vcpu)), size, out);
+		vmm_operand_address(insn, op, vmm_vcpu_regs(s->vcpu)), size,
+		out);
 }
 
 bool vmm_step_find_closed(struct vcpu *vcpu, const uint8_t *code, size_t len,

@@ -15,6 +15,7 @@
 #include <custos/arch.h>
 
 #include "abi/custos_abi.h"
+#include "arch/paging.h"
 #include "base/buf.h"
 #include "target/target_impl.h"
 #include "vmm/boot.h"
@@ -136,6 +137,8 @@ int vmm_xstate_set(struct vcpu *vcpu, const struct arch_xstate *xstate,
 void vmm_exit_handle(struct vcpu *vcpu);
 /* KVM_RUN failed with EFAULT: an access to a closed page. */
 void vmm_exit_access(struct vcpu *vcpu);
+/* The same at CPL 0: exit_kernel.c. */
+void vmm_exit_kernel_access(struct vcpu *vcpu);
 bool vmm_vector_has_error_code(enum arch_vector vector);
 void vmm_exit_io(struct vcpu *vcpu);
 void vmm_exit_mmio(struct vcpu *vcpu);

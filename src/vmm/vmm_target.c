@@ -56,11 +56,17 @@ void vmm_fail(struct vmm *vm, int code, const char *format, ...)
 
 static int start_threads(struct vmm *vm, struct error *err)
 {
+	static const int own_faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+		SIGTRAP, SIGABRT };
 	sigset_t all, old;
 	int rc = 0;
 
-	/* ^C and its like are for the thread that started us. */
+	/* ^C and its like are for the thread that started us; what a thread
+	 * raises by its own doing (the decoder executes instructions) is for
+	 * itself. */
 	sigfillset(&all);
+	for (size_t i = 0; i < sizeof(own_faults) / sizeof(own_faults[0]); i++)
+		sigdelset(&all, own_faults[i]);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
 	for (unsigned i = 0; !rc && i < vm->cpu_count; i++) {
 		struct vcpu *vcpu = &vm->cpus[i];

@@ -198,3 +198,8 @@ uint8_t *vm_page_bytes(struct target *target, space_t space, unsigned n)
 {
 	return page_of(target, space, n).bytes;
 }
+
+frame_t vm_page_frame(struct target *target, space_t space, unsigned n)
+{
+	return page_of(target, space, n).frame;
+}

@@ -69,6 +69,7 @@ struct target_result vm_run(struct vm *vm, const struct target_handler *handler)
 void vm_close_page(struct target *target, space_t space, unsigned n);
 void vm_open_page(struct target *target, space_t space, unsigned n);
 uint8_t *vm_page_bytes(struct target *target, space_t space, unsigned n);
+frame_t vm_page_frame(struct target *target, space_t space, unsigned n);
 
 /* A handler whose callbacks do nothing but collect reports into vm; access
  * stops the run. Replace what the test wants to see. */
