@@ -32,7 +32,7 @@ _Static_assert(CUSTOS_ALIAS_BASE + CUSTOS_RAM_MAX <= UINT64_C(1) << PHYS_BITS,
 #define SYNC_NEEDED (KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS)
 
 /* One per line: capability, mask, minimum, name, purpose, optional. */
-const struct kvm_need kvm_needs[] = {
+const struct kvm_need vmm_kvm_needs[] = {
 	{ KVM_CAP_USER_MEMORY, 0, 1, "KVM_CAP_USER_MEMORY", "guest memory", 0 },
 	{ KVM_CAP_SYNC_MMU, 0, 1, "KVM_CAP_SYNC_MMU",
 		"closing pages under a running guest", 0 },
@@ -55,7 +55,7 @@ const struct kvm_need kvm_needs[] = {
 	{ KVM_CAP_XSAVE2, 0, 1, "KVM_CAP_XSAVE2",
 		"vector state above 4 KiB (AMX)", 1 },
 };
-const size_t kvm_need_count = sizeof(kvm_needs) / sizeof(kvm_needs[0]);
+const size_t vmm_kvm_need_count = sizeof(vmm_kvm_needs) / sizeof(vmm_kvm_needs[0]);
 
 static int explain_open(int code, const char *path, struct error *err)
 {
@@ -122,8 +122,8 @@ int vmm_kvm_check_all(const struct kvm *kvm, struct error *err)
 	struct buf missing = BUF_INIT;
 	int rc = 0;
 
-	for (size_t i = 0; i < kvm_need_count; i++) {
-		const struct kvm_need *need = &kvm_needs[i];
+	for (size_t i = 0; i < vmm_kvm_need_count; i++) {
+		const struct kvm_need *need = &vmm_kvm_needs[i];
 
 		if (need->optional || vmm_kvm_check(kvm, need) >= 0)
 			continue;

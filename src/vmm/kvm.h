@@ -20,8 +20,8 @@ struct kvm_need {
 	const char *purpose; /* what custos does with it */
 	bool optional;
 };
-extern const struct kvm_need kvm_needs[];
-extern const size_t kvm_need_count;
+extern const struct kvm_need vmm_kvm_needs[];
+extern const size_t vmm_kvm_need_count;
 
 #define KVM_CPUID_MAX 256
 
