@@ -91,8 +91,7 @@ static enum carried serve_fetch(struct worker *w, struct event *event)
 		return carried;
 	if (!plan_lock_more(w))
 		return CARRIED_AGAIN;
-	if (w->planned)
-		plan_read(w);
+	plan_read(w);
 	return event_build_data(w) ? out_of_memory(w) : CARRIED_DONE;
 }
 
@@ -123,14 +122,31 @@ static enum carried ask_reads(struct worker *w)
 	return CARRIED_DONE;
 }
 
+static enum carried set_xstate(struct worker *w)
+{
+	const struct arch_xstate *xstate = exec_xstate(w->exec);
+	struct error err;
+
+	if (!xstate || !target_thread_set_xstate(w->thread, xstate, &err))
+		return CARRIED_DONE;
+	session_say(w->session, "custos: %s\n", err.text);
+	return CARRIED_STOP;
+}
+
 static enum carried run(struct worker *w)
 {
-	switch (exec_run(w->exec)) {
+	enum exec_status status = w->lane_faults ?
+		exec_run_lanes(w->exec, w->access_count) :
+		exec_run(w->exec);
+
+	switch (status) {
 	case EXEC_OK:
 		return CARRIED_DONE;
 	case EXEC_FAULT:
 		w->fault = *exec_fault(w->exec);
-		return CARRIED_FAULT;
+		/* #XM leaves its reasons in MXCSR. */
+		return set_xstate(w) == CARRIED_STOP ? CARRIED_STOP :
+						       CARRIED_FAULT;
 	case EXEC_CANNOT:
 		return CARRIED_STEP;
 	}
@@ -187,7 +203,7 @@ static bool untouched(const struct worker *w)
 /* An atomic whose operand lies in one piece and that nobody altered is stored
  * by compare-and-exchange: others may look at the same frame (by an open
  * mapping of theirs), and to them, too, it must be atomic. */
-static const struct span *atomic_span(const struct worker *w)
+static const struct span *atomic_span(struct worker *w)
 {
 	const struct span *found = NULL;
 
@@ -199,7 +215,7 @@ static const struct span *atomic_span(const struct worker *w)
 		if (span->access == SPAN_FETCH)
 			continue;
 		if (found || !span->page.bytes ||
-			exec_access(w->exec, span->access)->kind != ACCESS_RMW)
+			plan_access(w, span->access)->kind != ACCESS_RMW)
 			return NULL;
 		found = span;
 	}
@@ -215,7 +231,7 @@ static enum carried commit(struct worker *w)
 
 	if (single) {
 		const struct exec_access *a =
-			exec_access(w->exec, single->access);
+			plan_access(w, single->access);
 
 		return commit_exchange(single, a->old_bytes, a->new_bytes) ?
 			CARRIED_DONE :
@@ -227,7 +243,7 @@ static enum carried commit(struct worker *w)
 
 		if (span->access == SPAN_FETCH)
 			continue;
-		a = exec_access(w->exec, span->access);
+		a = plan_access(w, span->access);
 		if (!access_writes(a->kind))
 			continue;
 		commit_span(span, a->new_bytes + span->at,
@@ -280,18 +296,11 @@ void access_record(struct worker *w, enum carried carried)
 	}
 }
 
-static int take_result(struct worker *w)
+static enum carried take_result(struct worker *w)
 {
-	const struct arch_xstate *xstate = exec_xstate(w->exec);
-	struct error err;
-
 	w->regs = *exec_regs(w->exec);
 	target_thread_set_regs(w->thread, &w->regs);
-	if (xstate && target_thread_set_xstate(w->thread, xstate, &err)) {
-		session_say(w->session, "custos: %s\n", err.text);
-		return -1;
-	}
-	return 0;
+	return set_xstate(w);
 }
 
 /* With the pages locked. */
@@ -299,8 +308,7 @@ static enum carried decide(struct worker *w)
 {
 	enum carried carried;
 
-	if (w->planned)
-		plan_read(w);
+	plan_read(w);
 	if (event_build(w))
 		return out_of_memory(w);
 	carried = ask_reads(w);
@@ -310,13 +318,15 @@ static enum carried decide(struct worker *w)
 		return carried;
 	if (carried == CARRIED_STEP)
 		return step_instruction(w);
-	if (carried == CARRIED_DONE && take_result(w))
-		carried = CARRIED_STOP;
+	if (carried == CARRIED_DONE)
+		carried = take_result(w);
 	if (!w->event_count)
 		atomic_fetch_add_explicit(&w->session->page_mates, 1,
 			memory_order_relaxed);
 	access_record(w, carried);
-	return carried;
+	/* The lanes before it are done; now the one that faults. */
+	return carried == CARRIED_DONE && w->lane_faults ? CARRIED_FAULT :
+							   carried;
 }
 
 static bool touches_closed(const struct worker *w)

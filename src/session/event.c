@@ -118,7 +118,7 @@ static int touch_span(struct worker *w, size_t first_event,
 		from = span->at + (lo - span->first);
 		to = span->at + (hi - span->first);
 		if (span->access != SPAN_FETCH &&
-			!narrow(exec_access(w->exec, span->access), &from, &to))
+			!narrow(plan_access(w, span->access), &from, &to))
 			continue;
 		lo = span->first + (from - span->at);
 		if (touch(w, first_event, p->range, base + from, base + to,
@@ -153,7 +153,7 @@ static int gather_lanes(struct worker *w, struct group *g)
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < g->count; i++)
-		g->size += exec_access(w->exec, g->first + i)->size;
+		g->size += plan_access(w, g->first + i)->size;
 	g->old_bytes = event_alloc(w, g->size);
 	g->new_bytes = event_alloc(w, g->size);
 	g->lanes = (void *)event_alloc(w, g->count * sizeof(*g->lanes));
@@ -161,7 +161,7 @@ static int gather_lanes(struct worker *w, struct group *g)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < g->count; i++) {
 		const struct exec_access *a =
-			exec_access(w->exec, g->first + i);
+			plan_access(w, g->first + i);
 
 		g->lanes[i] = (struct access_lane){ a->address, a->size, at };
 		memcpy(g->old_bytes + at, a->old_bytes, a->size);
@@ -172,8 +172,8 @@ static int gather_lanes(struct worker *w, struct group *g)
 
 static int group_of(struct worker *w, uint32_t first, struct group *g)
 {
-	const struct exec_access *a = exec_access(w->exec, first);
-	uint32_t count = exec_count(w->exec);
+	const struct exec_access *a = plan_access(w, first);
+	uint32_t count = plan_count(w);
 
 	*g = (struct group){
 		.first = first,
@@ -184,7 +184,7 @@ static int group_of(struct worker *w, uint32_t first, struct group *g)
 	if (a->operand < w->insn->operand_count &&
 		w->insn->operands[a->operand].lanes > 1)
 		while (first + g->count < count &&
-			exec_access(w->exec, first + g->count)->operand ==
+			plan_access(w, first + g->count)->operand ==
 				a->operand)
 			g->count++;
 	if (g->count > 1)
@@ -297,9 +297,7 @@ int event_build_data(struct worker *w)
 	int ret = 0;
 
 	w->event_count = w->fetch_count;
-	if (!w->planned)
-		return 0;
-	for (uint32_t i = 0; !ret && i < exec_count(w->exec); i += g.count) {
+	for (uint32_t i = 0; !ret && i < plan_count(w); i += g.count) {
 		ret = group_of(w, i, &g);
 		if (!ret)
 			ret = build_group(w, &g);
@@ -317,7 +315,7 @@ static void gather_new(struct worker *w, struct event *event)
 		return;
 	for (uint32_t i = 0; i < event->count; i++)
 		memcpy(to + access->lanes[i].offset,
-			exec_access(w->exec, event->first + i)->new_bytes,
+			plan_access(w, event->first + i)->new_bytes,
 			access->lanes[i].size);
 }
 
@@ -383,7 +381,7 @@ static void each_kept(struct worker *w, struct event *event,
 			hi = hi < end ? hi : end;
 			lo = lo - span->first + span->at;
 			hi = hi - span->first + span->at;
-			copy(span, exec_access(w->exec, span->access), event,
+			copy(span, plan_access(w, span->access), event,
 				lo, base + lo, hi - lo);
 		}
 	}

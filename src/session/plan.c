@@ -106,6 +106,73 @@ static enum carried get_xstate(struct worker *w)
 	return CARRIED_DONE;
 }
 
+uint32_t plan_count(const struct worker *w)
+{
+	return w->access_count;
+}
+
+struct exec_access *plan_access(struct worker *w, uint32_t index)
+{
+	invariant(index < w->access_count);
+	return w->planned ? exec_access(w->exec, index) : &w->own[index];
+}
+
+static uint64_t register_value(const struct worker *w, int reg)
+{
+	if (reg == INSN_REG_NONE)
+		return 0;
+	if (reg == INSN_REG_RIP)
+		return w->regs.rip + w->insn->length;
+	return w->regs.gpr[reg];
+}
+
+static uint64_t operand_address(
+	const struct worker *w, const struct insn_operand *operand)
+{
+	uint64_t address = register_value(w, operand->base) +
+		register_value(w, operand->index) * operand->scale +
+		(uint64_t)operand->displacement;
+
+	if (w->insn->address32)
+		address = (uint32_t)address;
+	if (operand->segment == INSN_SEGMENT_FS)
+		address += w->regs.fs_base;
+	if (operand->segment == INSN_SEGMENT_GS)
+		address += w->regs.gs_base;
+	return address;
+}
+
+/* What an instruction that will be stepped touches, by its plain operands. */
+static void plan_operands(struct worker *w)
+{
+	for (unsigned i = 0; i < w->insn->operand_count; i++) {
+		const struct insn_operand *operand = &w->insn->operands[i];
+		uint32_t n = w->access_count;
+
+		if (!operand->size || operand->size > OWN_SIZE_MAX ||
+			operand->vsib)
+			continue;
+		w->own[n] = (struct exec_access){
+			.kind = operand->kind,
+			.operand = (uint8_t)i,
+			.size = operand->size,
+			.address = operand_address(w, operand),
+			.byte_mask = UINT64_MAX,
+			.old_bytes = w->own_bytes[n][0],
+			.new_bytes = w->own_bytes[n][1],
+		};
+		w->access_count++;
+	}
+}
+
+/* An operand that cannot be had faults, but a gather or scatter first does
+ * the lanes before it (SDM vol. 2, VGATHERDPS). */
+static bool does_lanes_before(const struct worker *w, uint32_t access)
+{
+	return access && w->planned && w->insn->operand_count &&
+		w->insn->operands[0].vsib;
+}
+
 static enum carried plan_accesses(struct worker *w)
 {
 	enum exec_status status = exec_plan(w->exec, w->insn, &w->regs,
@@ -116,13 +183,22 @@ static enum carried plan_accesses(struct worker *w)
 		w->fault = *exec_fault(w->exec);
 		return CARRIED_FAULT;
 	}
-	if (!w->planned)
-		return CARRIED_DONE; /* only a step can tell */
-	for (unsigned i = 0; i < exec_count(w->exec); i++) {
-		const struct exec_access *a = exec_access(w->exec, i);
+	if (w->planned)
+		w->access_count = exec_count(w->exec);
+	else
+		plan_operands(w);
+	for (uint32_t i = 0; i < w->access_count; i++) {
+		const struct exec_access *a = plan_access(w, i);
+		unsigned spans = w->span_count;
 		enum carried carried =
 			add_spans(w, i, a->kind, a->address, a->size);
 
+		if (carried == CARRIED_FAULT && does_lanes_before(w, i)) {
+			w->span_count = spans;
+			w->access_count = i;
+			w->lane_faults = true;
+			break;
+		}
 		if (carried != CARRIED_DONE)
 			return carried;
 	}
@@ -136,6 +212,8 @@ enum carried plan_instruction(struct worker *w, const uint8_t *served)
 
 	w->span_count = 0;
 	w->planned = false;
+	w->lane_faults = false;
+	w->access_count = 0;
 	w->insn = NULL;
 	if (served)
 		memcpy(w->bytes, served, ARCH_INSN_MAX);
@@ -234,7 +312,7 @@ void plan_read(struct worker *w)
 
 		if (span->access == SPAN_FETCH)
 			continue;
-		to = exec_access(w->exec, span->access)->old_bytes + span->at;
+		to = plan_access(w, span->access)->old_bytes + span->at;
 		if (span->page.bytes)
 			load_one(to, span->page.bytes + span->first,
 				span->count);

@@ -28,6 +28,9 @@ struct span {
 	struct kept_page *kept; /* NULL: no kept byte was ever there */
 };
 
+/* The largest operand of an instruction that only the CPU can execute. */
+#define OWN_SIZE_MAX 512
+
 /*
  * One question to one keeper: a group of exec accesses (one, or all lanes of a
  * gather or scatter) as far as it touches one range.
@@ -65,7 +68,14 @@ struct worker {
 
 	uint8_t bytes[ARCH_INSN_MAX];
 	const struct insn *insn;
-	bool planned; /* exec_access() lists the accesses */
+	bool planned; /* the executor has it planned, and can run it */
+	/* Accesses that count: all, or those of a gather or scatter before
+	 * the lane that faults (then fault says how). */
+	uint32_t access_count;
+	bool lane_faults;
+	/* Accesses of an instruction that the executor does not plan. */
+	struct exec_access own[INSN_OPERANDS_MAX];
+	uint8_t own_bytes[INSN_OPERANDS_MAX][2][OWN_SIZE_MAX];
 
 	struct span spans[SPANS_MAX];
 	unsigned span_count;
@@ -149,6 +159,9 @@ void bind_verify_all(struct session *session);
  * planned, exec's accesses are set. CARRIED_FAULT: it cannot go on.
  */
 enum carried plan_instruction(struct worker *worker, const uint8_t *served);
+/* The accesses of the planned instruction. */
+uint32_t plan_count(const struct worker *worker);
+struct exec_access *plan_access(struct worker *worker, uint32_t index);
 /* Sort and lock the closed pages among the spans. */
 void plan_lock(struct worker *worker);
 void plan_unlock(struct worker *worker);

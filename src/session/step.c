@@ -29,13 +29,13 @@ struct before {
 	uint8_t *bytes[SPANS_MAX]; /* of spans that may be written, else NULL */
 };
 
-static bool may_write(const struct worker *w, const struct span *span)
+static bool may_write(struct worker *w, const struct span *span)
 {
 	if (!span->page.bytes)
 		return false;
 	if (span->access == SPAN_FETCH)
 		return false;
-	return access_writes(exec_access(w->exec, span->access)->kind);
+	return access_writes(plan_access(w, span->access)->kind);
 }
 
 static enum carried trouble(struct worker *w, const char *what)
@@ -240,7 +240,7 @@ static void read_back(struct worker *w)
 
 		if (!may_write(w, span))
 			continue;
-		memcpy(exec_access(w->exec, span->access)->new_bytes + span->at,
+		memcpy(plan_access(w, span->access)->new_bytes + span->at,
 			now, span->count);
 		if (span->kept)
 			kept_page_stored(
@@ -459,8 +459,7 @@ static enum carried step_once(struct worker *w, struct run *run, bool *again)
 	}
 	if (carried != CARRIED_DONE)
 		return carried;
-	if (w->planned)
-		read_back(w);
+	read_back(w);
 	carried = judge_stores(w, &before);
 	if (carried != CARRIED_DONE) {
 		roll_back(w, &before);
@@ -486,8 +485,7 @@ static bool prepare_next(struct worker *w, const struct range *range)
 {
 	if (plan_instruction(w, NULL) != CARRIED_DONE || !plan_lock_more(w))
 		return false;
-	if (w->planned)
-		plan_read(w);
+	plan_read(w);
 	if (event_build(w))
 		return false;
 	for (size_t i = 0; i < w->event_count; i++) {

@@ -621,6 +621,49 @@ static void both_operands_of_a_push_are_told(void **state)
 	assert_int_equal(f->other.told[0].access.kind, ACCESS_LOAD);
 }
 
+/* Element 1 of a gather lies on no page. */
+static void gather_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+	struct arch_xstate *xstate = &fake->threads[0].xstate;
+	uint32_t indices[4] = { 0, 0x100000, 1, 2 };
+	uint32_t masks[4] = { ~0u, ~0u, ~0u, ~0u };
+	uint64_t bv = 7;
+	uint32_t mxcsr = 0x1f80;
+
+	memcpy(xstate->area + 24, &mxcsr, 4);
+	memcpy(xstate->area + 512, &bv, 8);
+	memcpy(xstate->area + 160 + 16 * 1, indices, 16); /* xmm1 */
+	memcpy(xstate->area + 160 + 16 * 2, masks, 16); /* xmm2 */
+	GPR(f, RBX) = X;
+	/* vpgatherdd xmm0, [rbx + xmm1 * 4], xmm2 */
+	assert_int_equal(RUN(f, 0xc4, 0xe2, 0x69, 0x90, 0x04, 0x8b),
+		TARGET_RESUME);
+	memcpy(indices, xstate->area + 160, 16);
+	memcpy(masks, xstate->area + 160 + 16 * 2, 16);
+	assert_int_equal(indices[0], 0x1234);
+	assert_int_equal(masks[0], 0);
+	assert_int_equal(masks[1], ~0u);
+	assert_int_equal(REGS(f).rip, FAKE_CODE);
+}
+
+static void a_faulting_gather_has_done_the_lanes_before(void **state)
+{
+	struct fixture *f = *state;
+
+	if (!__builtin_cpu_supports("avx2")) {
+		print_message("skipped: no AVX2\n");
+		skip();
+	}
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 0x1234);
+	go(f, gather_body);
+	assert_true(f->fake->threads[0].faulted);
+	assert_int_equal(f->fake->threads[0].fault.address, X + 0x400000);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_PASS], 1);
+}
+
 static void inc_body(struct fake_target *fake, void *ctx)
 {
 	struct fixture *f = ctx;
@@ -906,6 +949,7 @@ int main(void)
 		TEST(an_access_across_two_kept_pages_is_one),
 		TEST(rep_is_one_access_an_element),
 		TEST(both_operands_of_a_push_are_told),
+		TEST(a_faulting_gather_has_done_the_lanes_before),
 		TEST(step_shows_old_and_new),
 		TEST(rollback_undoes_a_step),
 		TEST(deny_after_a_step_undoes_it_and_faults),
