@@ -10,6 +10,8 @@
 #include "base/checked.h"
 #include "cli/cmd.h"
 
+#define MEMORY_MIN (UINT64_C(2) << 20)
+
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_LOG, OPT_TRUST, OPT_BUDGET,
 	OPT_DEFAULT, OPT_KERNEL };
 
@@ -126,6 +128,9 @@ static int take_limits(int option, struct run_options *o)
 		if (!read_size(optarg, &o->memory))
 			return wrong("--memory", optarg,
 				"a size such as 64M or 2G");
+		if (o->memory < MEMORY_MIN)
+			return wrong("--memory", optarg,
+				"enough: a guest needs at least 2M");
 		return -1;
 	case OPT_BUDGET:
 		if (!read_number(optarg, 3600000, &o->budget_ms) ||

@@ -25,7 +25,7 @@ int image_refuse(const struct image *image, int code, struct error *err,
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return error_set(err, code, "%s: %s", image->name, text);
+	return error_set(err, code, "%s: %s", image->shown_as, text);
 }
 
 static const char *base_name(const char *path)
@@ -47,7 +47,7 @@ static int image_init(struct image *image, struct error *err)
 }
 
 /* Takes over bytes when owned is set, also when it fails. */
-static int open_bytes(const char *name, const void *bytes, size_t size,
+static int open_bytes(const char *path, const void *bytes, size_t size,
 	void *owned, struct image **out, struct error *err)
 {
 	struct image *image = calloc(1, sizeof(*image));
@@ -55,19 +55,21 @@ static int open_bytes(const char *name, const void *bytes, size_t size,
 
 	if (!image) {
 		free(owned);
-		return error_set_errno(err, -ENOMEM, "%s", name);
+		return error_set_errno(err, -ENOMEM, "%s", path);
 	}
 	pthread_mutex_init(&image->lock, NULL);
 	image->owned = owned;
 	image->bytes = bytes;
 	image->size = size;
-	image->name = strdup(name);
+	image->shown_as = path;
+	image->name = strdup(base_name(path));
 	ret = image->name ? image_init(image, err)
-			  : error_set_errno(err, -ENOMEM, "%s", name);
+			  : error_set_errno(err, -ENOMEM, "%s", path);
 	if (ret) {
 		image_close(image);
 		return ret;
 	}
+	image->shown_as = NULL;
 	*out = image;
 	return 0;
 }
@@ -136,7 +138,7 @@ int image_open(const char *path, struct image **out, struct error *err)
 	close(fd);
 	if (ret)
 		return ret;
-	return open_bytes(base_name(path), bytes, size, bytes, out, err);
+	return open_bytes(path, bytes, size, bytes, out, err);
 }
 
 void image_close(struct image *image)

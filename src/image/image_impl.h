@@ -44,6 +44,7 @@ struct debug_info {
 
 struct image {
 	char *name;
+	const char *shown_as; /* in error messages while it is opened */
 	void *owned; /* the file's bytes when we read them */
 	const uint8_t *bytes;
 	size_t size;
