@@ -7,6 +7,9 @@ struct custos_start_info;
 
 extern const struct custos_start_info *guest_info;
 
+/* The program's; it may well be defined without the arguments. */
+int main(int argc, char **argv);
+
 /* Find out which slots are in use. */
 void guest_caps_init(void);
 

@@ -21,8 +21,6 @@
  * Its size must be a multiple of PAGE_SIZE. */
 #define PAGE_ALIGNED __attribute__((aligned(4096)))
 
-int main(int argc, char **argv);
-
 /* ---- calls ---- */
 
 int64_t guest_call(uint64_t op, uint64_t slot, uint64_t a, uint64_t b,
