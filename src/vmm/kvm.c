@@ -78,6 +78,13 @@ static int explain_open(int code, const char *path, struct error *err)
 	}
 }
 
+const char *vmm_kvm_path(void)
+{
+	const char *path = getenv("CUSTOS_KVM");
+
+	return path && *path ? path : "/dev/kvm";
+}
+
 int vmm_kvm_open(struct kvm *kvm, const char *path, struct error *err)
 {
 	int version;

@@ -43,6 +43,9 @@ struct kvm {
 	struct kvm_cpuid_set *cpuid;
 };
 
+/* "/dev/kvm", unless CUSTOS_KVM in the environment names another (tests). */
+const char *vmm_kvm_path(void);
+
 /* Open path ("/dev/kvm"). The sentence says what the user can do about it. */
 int vmm_kvm_open(struct kvm *kvm, const char *path, struct error *err);
 void vmm_kvm_close(struct kvm *kvm);

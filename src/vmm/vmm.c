@@ -12,8 +12,6 @@
 #include "vmm/kernel_elf.h"
 #include "vmm/vmm_impl.h"
 
-#define KVM_PATH "/dev/kvm"
-
 static void copy_config(struct vmm *vm, const struct vmm_config *config)
 {
 	vm->cpu_count = config->cpus;
@@ -95,7 +93,7 @@ static int open_kvm(struct vmm *vm, struct error *err)
 {
 	int rc;
 
-	if ((rc = vmm_kvm_open(&vm->kvm, KVM_PATH, err)) ||
+	if ((rc = vmm_kvm_open(&vm->kvm, vmm_kvm_path(), err)) ||
 		(rc = vmm_kvm_check_all(&vm->kvm, err)) ||
 		(rc = vmm_kvm_read_cpuid(&vm->kvm, err)))
 		return rc;
