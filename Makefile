@@ -74,6 +74,7 @@ $(BUILD)/custos: $(call obj,src/cli/main.c) $(BUILD)/libcustos.a
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
 
 include guest/guest.mk
+include examples/examples.mk
 include tests/tests.mk
 include tools/install.mk
 
