@@ -138,6 +138,10 @@ static enum keeper_status run(struct script *script, lua_CFunction enter,
 				? lua_tostring(lua, -1)
 				: "an error without text",
 			err);
+	} else if (script->budget.expired) {
+		/* It ended before its next instruction could tell it. */
+		result = KEEPER_TIMEOUT;
+		describe_failure(script, LUA_ERRMEM, NULL, err);
 	}
 	script_budget_end(script);
 	lua_settop(lua, 0);

@@ -209,6 +209,14 @@ static void check_possible(lua_State *lua, const struct script *script,
 	}
 }
 
+/* "number", "table", or the name of one of our own types. */
+static const char *type_name(lua_State *lua, int index)
+{
+	if (luaL_getmetafield(lua, index, "__name") == LUA_TSTRING)
+		return lua_tostring(lua, -1);
+	return luaL_typename(lua, index);
+}
+
 void script_answer_take(lua_State *lua, struct script *script)
 {
 	struct verdict *verdict = script->verdict;
@@ -220,7 +228,7 @@ void script_answer_take(lua_State *lua, struct script *script)
 	if (!answer) {
 		luaL_error(lua, "the answer must be nothing or a verdict, "
 			"such as pass or serve(v), not %s",
-			luaL_typename(lua, -1));
+			type_name(lua, lua_gettop(lua)));
 		return;
 	}
 	check_possible(lua, script, answer->kind);

@@ -85,7 +85,7 @@ static const struct trace_names test_names = {
 	.text = name_text,
 };
 
-static int script_from(const char *text, struct script_options options,
+static inline int script_from(const char *text, struct script_options options,
 	struct keeper **out, struct error *err)
 {
 	char path[64];
@@ -106,7 +106,7 @@ static int script_from(const char *text, struct script_options options,
 	return rc;
 }
 
-static struct keeper *script_of_text(const char *text)
+static inline struct keeper *script_of_text(const char *text)
 {
 	struct error err = { 0 };
 	struct keeper *keeper = NULL;
@@ -117,7 +117,7 @@ static struct keeper *script_of_text(const char *text)
 }
 
 /* An access to 8 bytes, old 5 and new 6; load: old only. */
-static void asked_init(
+static inline void asked_init(
 	struct asked *asked, struct keeper *keeper, enum access_kind kind)
 {
 	static const uint8_t insn[] = { 0x48, 0x89, 0x05 };
@@ -146,7 +146,7 @@ static void asked_init(
 	};
 }
 
-static void ask(struct asked *asked)
+static inline void ask(struct asked *asked)
 {
 	const uint8_t *start = asked->access.new_bytes && asked->access.kind !=
 			ACCESS_RMW
@@ -159,7 +159,7 @@ static void ask(struct asked *asked)
 		&asked->verdict, &asked->err);
 }
 
-static void ask_stepped(struct asked *asked, const struct step_report *report)
+static inline void ask_stepped(struct asked *asked, const struct step_report *report)
 {
 	asked->err = (struct error){ 0 };
 	asked->status = keeper_ask_stepped(asked->keeper, &asked->access,
