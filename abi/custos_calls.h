@@ -119,8 +119,8 @@ struct custos_named_cap {
 
 /*
  * Everybody has "self" (process), "caps" (cappage), "space". Process 1 also
- * has "console", "bank", "timer", each module and each device by name; the
- * others have what their parent gave.
+ * has "console", "bank", "timer", "program" (the module it is made of), each
+ * module and each device by name; the others have what their parent gave.
  */
 struct custos_start_info {
 	uint32_t magic; /* CUSTOS_ABI_MAGIC */
@@ -141,7 +141,7 @@ _Static_assert(offsetof(struct custos_spawn, slot) == 20, "abi");
 _Static_assert(sizeof(struct custos_start_info) == 32 + 64 * 40, "abi");
 _Static_assert(sizeof(struct custos_start_info) <= CUSTOS_ABI_PAGE, "abi");
 _Static_assert(CUSTOS_START_CAPS >=
-		6 + CUSTOS_MODULES_MAX + CUSTOS_DEVICES_MAX,
+		7 + CUSTOS_MODULES_MAX + CUSTOS_DEVICES_MAX,
 	"abi");
 
 #endif

@@ -16,8 +16,14 @@ PROGRAM_CFLAGS := $(GUEST_CFLAGS) -Iguest/lib/include
 LIB_SRC_GUEST := $(filter-out guest/lib/crt0.S, \
 	$(wildcard guest/lib/*.c guest/lib/*.S))
 LIB_OBJ_GUEST := $(patsubst %,$(BUILD)/%.o,$(LIB_SRC_GUEST))
-PROGRAM_SRC := $(wildcard guest/programs/*.c)
-PROGRAMS := $(patsubst guest/programs/%.c,$(GUEST)/%.elf,$(PROGRAM_SRC))
+# A program is one file, or a folder of them.
+PROGRAM_SRC := $(wildcard guest/programs/*.c guest/programs/*/*.c)
+PROGRAMS := $(patsubst guest/programs/%.c,$(GUEST)/%.elf, \
+	$(wildcard guest/programs/*.c)) \
+	$(patsubst guest/programs/%/main.c,$(GUEST)/%.elf, \
+	$(wildcard guest/programs/*/main.c))
+USERTESTS_OBJ := $(patsubst %,$(BUILD)/%.o, \
+	$(wildcard guest/programs/usertests/*.c))
 
 $(BUILD)/guest/kernel/%.o: guest/kernel/%
 	@mkdir -p $(@D)
@@ -46,13 +52,20 @@ $(GUEST)/libcustos-guest.a: $(LIB_OBJ_GUEST)
 	@$(if $(filter 0,$(V)),echo "  AR    $@")
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(GUEST)/%.elf: $(BUILD)/guest/programs/%.c.o $(GUEST)/crt0.o \
-		$(GUEST)/libcustos-guest.a guest/lib/guest.ld
-	@$(if $(filter 0,$(V)),echo "  LD    $@")
-	$(Q)$(CC) $(GUEST_LDFLAGS) -Wl,-T,guest/lib/guest.ld $(GUEST)/crt0.o $< \
-		$(GUEST)/libcustos-guest.a -o $@
+PROGRAM_DEPS := $(GUEST)/crt0.o $(GUEST)/libcustos-guest.a guest/lib/guest.ld
+PROGRAM_LINK = $(CC) $(GUEST_LDFLAGS) -Wl,-T,guest/lib/guest.ld \
+	$(filter %.o %.a,$^) -o $@
 
-guest: $(GUEST)/kernel.elf $(GUEST)/crt0.o $(GUEST)/libcustos-guest.a $(PROGRAMS)
+$(GUEST)/%.elf: $(BUILD)/guest/programs/%.c.o $(PROGRAM_DEPS)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(PROGRAM_LINK)
+
+$(GUEST)/usertests.elf: $(USERTESTS_OBJ) $(PROGRAM_DEPS)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(PROGRAM_LINK)
+
+guest: $(GUEST)/kernel.elf $(GUEST)/crt0.o $(GUEST)/libcustos-guest.a \
+	$(PROGRAMS)
 .PHONY: guest
 -include $(KERNEL_OBJ:.o=.d) $(LIB_OBJ_GUEST:.o=.d) \
 	$(patsubst %,$(BUILD)/%.d,$(PROGRAM_SRC))

@@ -47,12 +47,14 @@ static void give_boot_caps(struct process *process)
 	static const char console[CUSTOS_NAME_MAX] = "console";
 	static const char bank[CUSTOS_NAME_MAX] = "bank";
 	static const char timer[CUSTOS_NAME_MAX] = "timer";
+	static const char program[CUSTOS_NAME_MAX] = "program";
 	const struct custos_device *device = boot_info->devices;
 	unsigned i;
 
 	give(process, console, CUSTOS_CAP_CONSOLE, NULL, 0);
 	give(process, bank, CUSTOS_CAP_BANK, NULL, 0);
 	give(process, timer, CUSTOS_CAP_TIMER, NULL, 0);
+	give(process, program, CUSTOS_CAP_MODULE, NULL, 0);
 	for (i = 0; i < boot_info->module_count; i++)
 		give(process, boot_info->modules[i].name, CUSTOS_CAP_MODULE,
 			NULL, i);

@@ -74,6 +74,11 @@ void cap_slot_free(uint32_t slot)
 	slot_used[slot] = 0;
 }
 
+uint32_t cpu_count(void)
+{
+	return guest_info->cpu_count;
+}
+
 void yield(void)
 {
 	custos_process_yield(cap_find("self"));

@@ -45,7 +45,8 @@ static void put_usual_caps(struct custos_spawn *to)
 			put_cap(to, usual[i], cap_find(usual[i]),
 				CUSTOS_RIGHT_ALL);
 	for (i = 0; i < guest_info->cap_count; i++)
-		if (guest_info->caps[i].type == CUSTOS_CAP_MODULE)
+		if (guest_info->caps[i].type == CUSTOS_CAP_MODULE &&
+			strcmp(guest_info->caps[i].name, "program"))
 			put_cap(to, guest_info->caps[i].name,
 				guest_info->caps[i].slot, CUSTOS_RIGHT_ALL);
 }
@@ -68,6 +69,7 @@ int64_t spawn(const char *module, const char *const *argv, uint32_t cpu,
 			caps[i].rights);
 	if (result)
 		return result;
+	put_cap(&request, "program", cap_find(module), CUSTOS_RIGHT_ALL);
 	put_usual_caps(&request);
 	request.slot = cap_slot_alloc();
 	flush(); /* our lines before the child's */

@@ -79,13 +79,17 @@ void sleep_ms(uint64_t ms);
 uint64_t time_ns(void); /* since boot */
 
 /*
- * Start a program (a module's name) with arguments (NULL-terminated, argv[0]
- * first; NULL: only the name) on any CPU or on one. It gets this program's
- * console, bank, timer and modules, and `count` capabilities more. Returns
- * the slot of the process, or -CUSTOS_E_*.
+ * Start a program (a module's name; "program" is the caller's own) with
+ * arguments (NULL-terminated, argv[0] first; NULL: only the name) on one CPU
+ * or on CUSTOS_ANY_CPU. It gets this program's console, bank, timer and
+ * modules, and `count` capabilities more. Returns the slot of the process, or
+ * -CUSTOS_E_*.
  */
 int64_t spawn(const char *module, const char *const *argv, uint32_t cpu,
 	const struct custos_spawn_cap *caps, uint32_t count);
+
+/* How many CPUs the machine has. */
+uint32_t cpu_count(void);
 
 /* Wait for a spawned process, free its slot, return its exit code. */
 int64_t wait_exit(uint32_t process);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages. */
+#include "tests.h"
+
+#define STRING 3000
+
+static char out[STRING * 2] PAGE_ALIGNED, in[STRING * 2] PAGE_ALIGNED;
+
+static void fill(char *bytes, size_t size, unsigned seed)
+{
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (char)(i * 7 + seed);
+}
+
+/* Send words, a string over a page border, and the endpoint itself. */
+static int role_send(const char *argument)
+{
+	uint32_t endpoint = cap_find("given");
+	struct custos_message message = {.words = {1, 2, 3, 4},
+		.string = (uint64_t)out + 3000,
+		.string_size = STRING,
+		.cap_count = 1,
+		.caps = {cap_find("console")}};
+
+	fill(out + 3000, STRING, (unsigned)parse_number(argument));
+	message.words[0] = parse_number(argument);
+	return (int)-message_send(endpoint, &message);
+}
+
+/* Receive with the buffer the argument names. */
+static int role_receive(const char *argument)
+{
+	struct custos_message message = {
+		.string = (uint64_t)in, .string_size = sizeof(in) / 2};
+	int64_t result;
+
+	if (!strcmp(argument, "bad"))
+		message.string = 8;
+	result = message_receive(cap_find("given"), &message);
+	return result ? (int)-result : (int)message.words[0];
+}
+
+static void check_message(uint32_t endpoint, uint64_t seed)
+{
+	uint32_t slot = cap_slot_alloc();
+	struct custos_message message = {.string = (uint64_t)in + 2000,
+		.string_size = STRING,
+		.cap_count = 1,
+		.caps = {slot}};
+
+	EXPECT(0, message_receive(endpoint, &message));
+	EXPECT(seed, message.words[0]);
+	EXPECT(4, message.words[3]);
+	EXPECT(STRING, message.string_size);
+	EXPECT(1, message.cap_count);
+	fill(out + 3000, STRING, (unsigned)seed);
+	EXPECT(0, memcmp(in + 2000, out + 3000, STRING));
+	EXPECT(CUSTOS_CAP_CONSOLE,
+		custos_cappage_classify(cap_find("caps"), slot) & 0xffff);
+	cap_slot_free(slot);
+}
+
+static void messages_arrive(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t child = test_child("send", "5", CUSTOS_ANY_CPU, endpoint);
+
+	check_message(endpoint, 5); /* the receiver may be first */
+	EXPECT(0, wait_exit(child));
+	child = test_child("send", "6", CUSTOS_ANY_CPU, endpoint);
+	sleep_ms(30);
+	check_message(endpoint, 6); /* the sender is */
+	EXPECT(0, wait_exit(child));
+	cap_slot_free(endpoint);
+}
+
+static void senders_queue_in_order(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create(), children[3], i;
+	static const char *const numbers[] = {"1", "2", "3"};
+
+	for (i = 0; i < 3; i++) {
+		children[i] = test_child(
+			"send", numbers[i], CUSTOS_ANY_CPU, endpoint);
+		sleep_ms(30);
+	}
+	for (i = 0; i < 3; i++)
+		check_message(endpoint, i + 1);
+	for (i = 0; i < 3; i++)
+		EXPECT(0, wait_exit(children[i]));
+	cap_slot_free(endpoint);
+}
+
+static void killed_sender_leaves_the_queue(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t a = test_child("send", "1", CUSTOS_ANY_CPU, endpoint), b;
+
+	sleep_ms(30);
+	b = test_child("send", "2", CUSTOS_ANY_CPU, endpoint);
+	sleep_ms(30);
+	EXPECT(0, custos_process_kill(a, 9));
+	check_message(endpoint, 2);
+	EXPECT(9, wait_exit(a));
+	EXPECT(0, wait_exit(b));
+	cap_slot_free(endpoint);
+}
+
+static void nobody_there(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	struct custos_message message = {0};
+	uint64_t va = (uint64_t)&message;
+
+	EXPECT(-CUSTOS_E_WOULD_BLOCK,
+		custos_endpoint_send(endpoint, va, CUSTOS_NO_WAIT));
+	EXPECT(-CUSTOS_E_WOULD_BLOCK,
+		custos_endpoint_receive(endpoint, va, CUSTOS_NO_WAIT));
+	EXPECT(-CUSTOS_E_REQUEST, custos_endpoint_send(endpoint, va, 2));
+	cap_slot_free(endpoint);
+}
+
+static void last_receiver_gone(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t weak = cap_slot_alloc();
+	uint32_t child;
+	struct custos_message message = {0};
+
+	EXPECT(0, custos_endpoint_make_entry(endpoint, weak, 0));
+	child = test_child("send", "1", CUSTOS_ANY_CPU, weak);
+	sleep_ms(30);
+	cap_slot_free(endpoint);
+	EXPECT(CUSTOS_E_PARTNER_GONE, wait_exit(child));
+	EXPECT(-CUSTOS_E_PARTNER_GONE, message_send(weak, &message));
+	cap_slot_free(weak);
+}
+
+static void entries_carry_their_payload(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t entry = cap_slot_alloc();
+	struct custos_message message = {
+		.string = (uint64_t)in, .string_size = sizeof(in) / 2};
+	uint32_t child;
+
+	EXPECT(0, custos_endpoint_make_entry(endpoint, entry, 0x77));
+	EXPECT(-CUSTOS_E_NO_ACCESS, message_receive(entry, &message));
+	EXPECT(-CUSTOS_E_NO_ACCESS, custos_endpoint_make_entry(entry, 0, 0));
+	child = test_child("send", "8", CUSTOS_ANY_CPU, entry);
+	message.cap_count = 1;
+	message.caps[0] = cap_slot_alloc();
+	EXPECT(0, message_receive(endpoint, &message));
+	EXPECT(0x77, message.payload);
+	EXPECT(0, wait_exit(child));
+	cap_slot_free(message.caps[0]);
+	cap_slot_free(entry);
+	cap_slot_free(endpoint);
+}
+
+static void messages_are_checked(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	struct custos_message message = {.string_size = CUSTOS_STRING_MAX + 1};
+
+	EXPECT(-CUSTOS_E_REQUEST, message_send(endpoint, &message));
+	EXPECT(-CUSTOS_E_REQUEST, message_receive(endpoint, &message));
+	message.string_size = 0;
+	message.cap_count = CUSTOS_MESSAGE_CAPS + 1;
+	EXPECT(-CUSTOS_E_REQUEST, message_send(endpoint, &message));
+	EXPECT(-CUSTOS_E_FAULT, message_send(endpoint, NULL));
+	EXPECT(-CUSTOS_E_FAULT, message_receive(endpoint, NULL));
+	EXPECT(-CUSTOS_E_FAULT,
+		message_send(endpoint, (void *)CUSTOS_KERNEL_BASE));
+	cap_slot_free(endpoint);
+}
+
+/* Whose fault it is gets the error; the other goes on. */
+static void faults_are_charged(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t bad = test_child("receive", "bad", CUSTOS_ANY_CPU, endpoint);
+	uint32_t good;
+	struct custos_message message = {
+		.words = {21}, .string = 8, .string_size = 100};
+
+	sleep_ms(30);
+	good = test_child("receive", "good", CUSTOS_ANY_CPU, endpoint);
+	sleep_ms(30);
+	EXPECT(-CUSTOS_E_FAULT, message_send(endpoint, &message));
+	message.string = (uint64_t)out;
+	message.string_size = 4000;
+	EXPECT(-CUSTOS_E_TRUNCATED, message_send(endpoint, &message));
+	message.string_size = 100;
+	EXPECT(0, message_send(endpoint, &message));
+	EXPECT(CUSTOS_E_FAULT, wait_exit(bad));
+	EXPECT(21, wait_exit(good));
+	cap_slot_free(endpoint);
+}
+
+const struct role endpoint_roles[] = {
+	{"send", role_send},
+	{"receive", role_receive},
+	{NULL, NULL},
+};
+
+const struct test endpoint_tests[] = {
+	{"messages_arrive", messages_arrive},
+	{"senders_queue_in_order", senders_queue_in_order},
+	{"killed_sender_leaves_the_queue", killed_sender_leaves_the_queue},
+	{"nobody_there", nobody_there},
+	{"last_receiver_gone", last_receiver_gone},
+	{"entries_carry_their_payload", entries_carry_their_payload},
+	{"messages_are_checked", messages_are_checked},
+	{"faults_are_charged", faults_are_charged},
+	{NULL, NULL},
+};

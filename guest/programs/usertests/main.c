@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* usertests [TEST]: run all tests, or those whose name begins so. */
+#include "tests.h"
+
+#define ROLE_ARGC 4
+
+static const struct test *const groups[] = {
+	cap_tests, process_tests, memory_tests, endpoint_tests, state_tests};
+static const struct role *const roles[] = {
+	process_roles, memory_roles, endpoint_roles, state_roles};
+
+static unsigned failures;
+
+/* Mapped over by tests, so that what it was made of is gone afterwards: out of
+ * the frames counted. */
+uint8_t window[WINDOW_PAGES * PAGE_SIZE] PAGE_ALIGNED;
+
+void test_fail(const char *file, int line, const char *what, int64_t got,
+	int64_t wanted)
+{
+	failures++;
+	printf("  %s:%d: %s is %ld (%s), not %ld\n", file, line, what, got,
+		error_name(got), wanted);
+}
+
+uint32_t test_child(
+	const char *role, const char *argument, uint32_t cpu, uint32_t given)
+{
+	const char *const argv[] = {"usertests", "role", role, argument, NULL};
+	const struct custos_spawn_cap cap = {"given", given, CUSTOS_RIGHT_ALL};
+	int64_t slot = spawn("program", argv, cpu, &cap, given != 0);
+
+	if (slot < 0)
+		printf("cannot start %s: %s\n", role, error_name(slot));
+	assert(slot > 0);
+	return (uint32_t)slot;
+}
+
+int64_t test_run_child(const char *role, const char *argument)
+{
+	return wait_exit(test_child(role, argument, CUSTOS_ANY_CPU, 0));
+}
+
+static int play_role(const char *name, const char *argument)
+{
+	const struct role *role;
+	size_t i;
+
+	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		for (role = roles[i]; role->name; role++)
+			if (!strcmp(role->name, name))
+				return role->run(argument);
+	return 127;
+}
+
+static int64_t free_frames(void)
+{
+	return custos_bank_count_free(cap_find("bank"));
+}
+
+static bool run(const struct test *test)
+{
+	unsigned before = failures;
+	int64_t frames = free_frames();
+
+	test->run();
+	EXPECT(frames, free_frames());
+	printf("%s %s\n", failures == before ? "ok  " : "FAIL", test->name);
+	return failures == before;
+}
+
+int main(int argc, char **argv)
+{
+	const char *only = argc > 1 ? argv[1] : "";
+	unsigned passed = 0, failed = 0;
+	const struct test *test;
+	size_t i;
+
+	if (argc == ROLE_ARGC && !strcmp(argv[1], "role"))
+		return play_role(argv[2], argv[3]);
+	custos_space_unmap(cap_find("space"), (uint64_t)window, sizeof(window));
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		for (test = groups[i]; test->name; test++) {
+			if (strncmp(test->name, only, strlen(only)))
+				continue;
+			if (run(test))
+				passed++;
+			else
+				failed++;
+		}
+	}
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed || !passed;
+}

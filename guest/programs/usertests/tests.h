@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of the kernel from user space. Each group is a file; main.c runs them
+ * all and checks that every test gives back every frame it took. A test that
+ * needs another process starts this program again with a role.
+ */
+#ifndef CUSTOS_USERTESTS_H
+#define CUSTOS_USERTESTS_H
+
+#include <custos/guest.h>
+
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
+/* What a child does; its result is the exit code. */
+struct role {
+	const char *name;
+	int (*run)(const char *argument);
+};
+
+/* Ended by a row without a name. */
+extern const struct test cap_tests[], process_tests[], memory_tests[],
+	endpoint_tests[], state_tests[];
+extern const struct role process_roles[], memory_roles[], endpoint_roles[],
+	state_roles[];
+
+/* Record a failed expectation and go on. */
+void test_fail(const char *file, int line, const char *what, int64_t got,
+	int64_t wanted);
+
+#define EXPECT(wanted, expression) \
+	do { \
+		int64_t got_ = (int64_t)(expression); \
+		int64_t wanted_ = (int64_t)(wanted); \
+		if (got_ != wanted_) \
+			test_fail(__FILE__, __LINE__, #expression, got_, \
+				wanted_); \
+	} while (0)
+
+/* A slot of a child of this program in that role, with one capability named
+ * "given" unless given is 0. Ends the tests when it cannot be started. */
+uint32_t test_child(
+	const char *role, const char *argument, uint32_t cpu, uint32_t given);
+
+/* The child's exit code. */
+int64_t test_run_child(const char *role, const char *argument);
+
+/* Pages of the program's own that tests may map over; tables exist. */
+#define WINDOW_PAGES 600
+extern uint8_t window[WINDOW_PAGES * PAGE_SIZE];
+
+#define RIGHTS_RW (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE)
+
+#endif
