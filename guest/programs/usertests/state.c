@@ -133,57 +133,58 @@ static void fs_base_survives_switches(void)
 			cap_find("self"), CUSTOS_KERNEL_BASE));
 }
 
+#define WILD(name, code) \
+	static void name(void) \
+	{ \
+		__asm__ volatile(code "\n\tud2"); \
+	}
+
+#define NOWHERE "mov $0x8000000000001234, %rax; "
+
+WILD(no_stack, "mov $0x8000000000001234, %rsp; mov $-1, %rax; syscall")
+WILD(push_nowhere, "mov $0x8000000000001234, %rsp; push %rax")
+WILD(jump_nowhere, NOWHERE "jmp *%rax")
+WILD(return_nowhere, NOWHERE "push %rax; ret")
+WILD(jump_kernel, "mov $0xffffffff80000000, %rax; jmp *%rax")
+WILD(jump_last, "mov $0x7ffffffffffe, %rax; jmp *%rax")
+WILD(flags, "mov $-1, %rax; pushq $0x244dd7; popf; syscall")
+WILD(trap_flag, "mov $-1, %rax; pushq $0x302; popf; syscall")
+WILD(software_interrupt, "int $0x80")
+WILD(interrupts_off, "cli")
+WILD(load_cr3, "mov %rax, %cr3")
+WILD(write_msr, "xor %ecx, %ecx; wrmsr")
+WILD(port, "outl %eax, %dx")
+WILD(bad_selector, "mov $0x63, %eax; mov %eax, %ds")
+WILD(null_selectors,
+	"xor %eax, %eax; mov %eax, %ds; mov %eax, %es; mov %eax, %fs; "
+	"mov %eax, %gs; mov $-1, %rax; syscall")
+
+static void (*const wild[])(void) = {no_stack, push_nowhere, jump_nowhere,
+	return_nowhere, jump_kernel, jump_last, flags, trap_flag,
+	software_interrupt, interrupts_off, load_cr3, write_msr, port,
+	bad_selector, null_selectors};
+
+#define WILD_MAX (sizeof(wild) / sizeof(wild[0]))
+
 static int role_wild(const char *argument)
 {
-	switch (parse_number(argument)) {
-	case 0: /* no stack at all */
-		__asm__ volatile("mov $0x8000000000001234, %%rsp\n\t"
-				 "mov $-1, %%rax; syscall; ud2"
-				 :
-				 :
-				 : "memory");
-	case 1: /* jump where no address is */
-		__asm__ volatile("mov $0x8000000000001234, %rax; jmp *%rax");
-	case 2: /* return where no address is, into the kernel's half */
-		__asm__ volatile("mov $0x8000000000001234, %rax; push %rax; ret");
-	case 3: /* every flag a program can set */
-		__asm__ volatile("mov $-1, %rax; syscall\n\t"
-				 "pushq $0x244dd7; popf; syscall; ud2");
-	case 4:
-		__asm__ volatile("int $0x80");
-	case 5:
-		__asm__ volatile("cli");
-	case 6:
-		__asm__ volatile("mov $0xffffffff80000000, %rax; jmp *%rax");
-	case 7:
-		__asm__ volatile("mov %rax, %cr3");
-	case 8:
-		__asm__ volatile("mov $0x63, %eax; mov %eax, %ds");
-	case 9:
-		__asm__ volatile("xor %ecx, %ecx; wrmsr");
-	case 10: /* selectors, which also clear the thread pointer */
-		__asm__ volatile("xor %eax, %eax; mov %eax, %ds; mov %eax, %es\n\t"
-				 "mov %eax, %fs; mov %eax, %gs; ud2");
-	case 11:
-		__asm__ volatile("outl %eax, %dx");
-	case 12: /* the last bytes of user space, then beyond */
-		__asm__ volatile("mov $0x7ffffffffffe, %rax; jmp *%rax");
-	case 13: /* the stack itself */
-		__asm__ volatile("mov $0x8000000000001234, %rsp; push %rax");
-	default:
-		return 0;
-	}
+	uint64_t i = parse_number(argument);
+
+	if (i < WILD_MAX)
+		wild[i]();
+	return 0;
 }
 
 static void wild_registers_hurt_only_the_process(void)
 {
-	static const char *const cases[] = {"0", "1", "2", "3", "4", "5", "6",
-		"7", "8", "9", "10", "11", "12", "13"};
+	char number[8];
 	size_t i;
 
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int64_t code = test_run_child("wild", cases[i]);
+	for (i = 0; i < WILD_MAX; i++) {
+		int64_t code;
 
+		snprintf(number, sizeof(number), "%zu", i);
+		code = test_run_child("wild", number);
 		if (code != CUSTOS_EXIT_MEMORY && code != CUSTOS_EXIT_TRAP)
 			EXPECT(CUSTOS_EXIT_ILLEGAL, code);
 	}
