@@ -73,7 +73,7 @@ int64_t module_call_spawn(const struct call *call)
 	if (!error)
 		error = give_caps(call, spawn, child);
 	if (error) {
-		process_put(child);
+		process_discard(child);
 		return error;
 	}
 	/* commit */

@@ -4,7 +4,8 @@
  * `fresh`. Links of free frames are kept in the owner table, not in the frames:
  * nothing is read or written there that nobody asked for. Runs are needed for
  * one kind of object only, so freed runs are kept whole and used again as
- * such; they are broken up when nothing else is left.
+ * such; they are broken up when nothing else is left. The way back, looking
+ * for free neighbours, is slow and rare.
  */
 #include "frame.h"
 
@@ -12,9 +13,11 @@
 #include "panic.h"
 
 union frame_info {
-	void *owner; /* in use */
-	uint64_t next_free; /* gpa of the next free frame, or 0 */
+	void *owner; /* in use: never odd */
+	uint64_t next_free; /* free: gpa of the next free frame, or 0, plus 1 */
 };
+
+#define FREE_MARK UINT64_C(1)
 
 static struct {
 	uint64_t base, fresh, end; /* gpa */
@@ -65,14 +68,23 @@ static uint64_t take_run(void)
 	uint64_t gpa = pool.run_list;
 
 	if (gpa)
-		pool.run_list = info_of(gpa)->next_free;
+		pool.run_list = info_of(gpa)->next_free - FREE_MARK;
 	return gpa;
 }
 
 static void push_free(uint64_t gpa)
 {
-	info_of(gpa)->next_free = pool.free_list;
+	info_of(gpa)->next_free = pool.free_list + FREE_MARK;
 	pool.free_list = gpa;
+}
+
+static uint64_t pop_free(void)
+{
+	uint64_t gpa = pool.free_list;
+
+	if (gpa)
+		pool.free_list = info_of(gpa)->next_free - FREE_MARK;
+	return gpa;
 }
 
 static void break_up_run(void)
@@ -86,16 +98,16 @@ static void break_up_run(void)
 
 uint64_t frame_alloc_dirty(void *owner)
 {
-	uint64_t gpa = pool.free_list;
+	uint64_t gpa = pop_free();
 
-	if (!gpa && !(gpa = take_fresh(1))) {
+	if (!gpa)
+		gpa = take_fresh(1);
+	if (!gpa) {
 		break_up_run();
-		gpa = pool.free_list;
+		gpa = pop_free();
 	}
 	if (!gpa)
 		return 0;
-	if (gpa == pool.free_list)
-		pool.free_list = info_of(gpa)->next_free;
 	pool.free_count--;
 	info_of(gpa)->owner = owner;
 	return gpa;
@@ -116,6 +128,38 @@ void frame_free(uint64_t gpa)
 	pool.free_count++;
 }
 
+/* The last of run_frames free frames in a row, or 0. */
+static uint64_t find_free_row(void)
+{
+	uint64_t gpa;
+	unsigned row = 0;
+
+	for (gpa = pool.base; gpa < pool.fresh; gpa += PAGE_SIZE) {
+		row = info_of(gpa)->next_free & FREE_MARK ? row + 1 : 0;
+		if (row == pool.run_frames)
+			return gpa;
+	}
+	return 0;
+}
+
+/* Take a row out of the free list. Only when there are no freed runs: their
+ * frames look free too. */
+static uint64_t gather_run(void)
+{
+	uint64_t last = find_free_row(), first, gpa, rest = pool.free_list;
+
+	if (!last)
+		return 0;
+	first = last - (pool.run_frames - 1) * PAGE_SIZE;
+	pool.free_list = 0;
+	while ((gpa = rest)) {
+		rest = info_of(gpa)->next_free - FREE_MARK;
+		if (gpa < first || gpa > last)
+			push_free(gpa);
+	}
+	return first;
+}
+
 uint64_t frame_run_alloc(void *owner)
 {
 	uint64_t gpa = take_run();
@@ -123,6 +167,8 @@ uint64_t frame_run_alloc(void *owner)
 
 	if (!gpa)
 		gpa = take_fresh(pool.run_frames);
+	if (!gpa)
+		gpa = gather_run();
 	if (!gpa)
 		return 0;
 	for (i = 0; i < pool.run_frames; i++)
@@ -134,7 +180,7 @@ uint64_t frame_run_alloc(void *owner)
 
 void frame_run_free(uint64_t gpa)
 {
-	info_of(gpa)->next_free = pool.run_list;
+	info_of(gpa)->next_free = pool.run_list + FREE_MARK;
 	pool.run_list = gpa;
 	pool.free_count += pool.run_frames;
 }

@@ -151,6 +151,16 @@ static void give_own(struct process *process)
 	}
 }
 
+/* Everything but the struct itself. */
+static void release(struct process *process)
+{
+	struct cap *caps = process->caps;
+
+	process->caps = NULL;
+	cap_page_destroy(caps);
+	space_fini(&process->space);
+}
+
 struct process *process_create(unsigned index, uint32_t cpu)
 {
 	const struct custos_module *module = &boot_info->modules[index];
@@ -166,7 +176,7 @@ struct process *process_create(unsigned index, uint32_t cpu)
 	list_init(&process->waiters);
 	process->caps = cap_page_create(process);
 	if (!process->caps || map_program(process, module)) {
-		process_put(process);
+		process_discard(process);
 		return NULL;
 	}
 	machine_copy(process->name, module->name, CUSTOS_NAME_MAX);
@@ -237,26 +247,17 @@ static void wake_waiters(struct process *process)
 			process->exit_code);
 }
 
-/* Everything but the struct itself. */
-static void release(struct process *process)
-{
-	struct cap *caps = process->caps;
-
-	process->caps = NULL;
-	cap_page_destroy(caps);
-	space_fini(&process->space);
-}
-
 void process_put(struct process *process)
 {
 	invariant(process->references);
-	if (--process->references)
-		return;
-	/* A new one that was never started still has all it was given; its
-	 * own capabilities to itself must not bring us here again. */
-	process->references = UINT64_C(1) << 32;
+	if (--process->references == 0)
+		frame_run_free(machine_gpa(process));
+}
+
+void process_discard(struct process *process)
+{
 	release(process);
-	frame_run_free(machine_gpa(process));
+	process_put(process);
 }
 
 void process_end(struct process *process, int64_t code)

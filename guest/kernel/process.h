@@ -103,6 +103,9 @@ char *process_start_args(struct process *process);
 int process_give(struct process *process, const char *name,
 	const struct cap *from, unsigned rights);
 
+/* Undo process_create, of a process that has not been started. */
+void process_discard(struct process *process);
+
 /* Tell the monitor and let the process run. */
 void process_start(struct process *process, unsigned module);
 

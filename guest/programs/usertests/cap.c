@@ -66,11 +66,11 @@ static void console_checks_pointers(void)
 {
 	static const char text[] = "  (console_checks_pointers prints this)\n";
 	uint32_t console = cap_find("console");
-	uint64_t end = (uint64_t)window;
 
 	EXPECT(-CUSTOS_E_FAULT, custos_console_write(console, 0, 1));
 	EXPECT(-CUSTOS_E_FAULT, custos_console_write(console, UNMAPPED, 1));
-	EXPECT(-CUSTOS_E_FAULT, custos_console_write(console, end - 1, 2));
+	EXPECT(-CUSTOS_E_FAULT,
+		custos_console_write(console, CUSTOS_STACK_TOP - 1, 2));
 	EXPECT(-CUSTOS_E_FAULT,
 		custos_console_write(console, CUSTOS_KERNEL_BASE, 8));
 	EXPECT(-CUSTOS_E_FAULT,

@@ -6,7 +6,7 @@
 
 static uint64_t page(unsigned i)
 {
-	return (uint64_t)window + i * PAGE_SIZE;
+	return WINDOW + i * PAGE_SIZE;
 }
 
 static volatile uint64_t *word(unsigned i)
@@ -32,7 +32,6 @@ static int role_touch(const char *argument)
 {
 	uint32_t memory = (uint32_t)memory_create(PAGE_SIZE);
 
-	custos_space_unmap(cap_find("space"), (uint64_t)window, sizeof(window));
 	if (!strcmp(argument, "unmapped")) {
 		map(0, memory, 0, PAGE_SIZE, RIGHTS_RW);
 		*word(0) = 1;
@@ -56,6 +55,7 @@ static int role_lend(const char *argument)
 		.cap_count = 1, .caps = {cap_find("space")}};
 
 	(void)argument;
+	map(0, (uint32_t)memory_create(PAGE_SIZE), 0, PAGE_SIZE, RIGHTS_RW);
 	*word(0) = 1;
 	message.words[0] = page(0);
 	if (message_send(cap_find("given"), &message))

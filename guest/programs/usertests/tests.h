@@ -47,9 +47,9 @@ uint32_t test_child(
 /* The child's exit code. */
 int64_t test_run_child(const char *role, const char *argument);
 
-/* Pages of the program's own that tests may map over; tables exist. */
+/* Addresses where tests may map; the tables for them exist. */
+#define WINDOW UINT64_C(0x20000000)
 #define WINDOW_PAGES 600
-extern uint8_t window[WINDOW_PAGES * PAGE_SIZE];
 
 #define RIGHTS_RW (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE)
 
