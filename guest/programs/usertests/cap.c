@@ -70,8 +70,6 @@ static void console_checks_pointers(void)
 	EXPECT(-CUSTOS_E_FAULT, custos_console_write(console, 0, 1));
 	EXPECT(-CUSTOS_E_FAULT, custos_console_write(console, UNMAPPED, 1));
 	EXPECT(-CUSTOS_E_FAULT,
-		custos_console_write(console, CUSTOS_STACK_TOP - 1, 2));
-	EXPECT(-CUSTOS_E_FAULT,
 		custos_console_write(console, CUSTOS_KERNEL_BASE, 8));
 	EXPECT(-CUSTOS_E_FAULT,
 		custos_console_write(console, CUSTOS_DIRECT_BASE, 8));

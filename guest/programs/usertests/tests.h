@@ -7,7 +7,7 @@
 #ifndef CUSTOS_USERTESTS_H
 #define CUSTOS_USERTESTS_H
 
-#include <custos/guest.h>
+#include "guest/lib/include/custos/guest.h"
 
 struct test {
 	const char *name;
