@@ -11,6 +11,9 @@ const struct cmd cmd_table[] = {
 		cmd_run },
 	{ "decode", "[--json] HEX...",
 		"what instructions do to memory", cmd_decode },
+	{ "doctor", "[--json]",
+		"is this machine's KVM usable, and what to do when not",
+		cmd_doctor },
 	{ "help", "[COMMAND]", "list the commands, or explain one", cmd_help },
 	{ NULL, NULL, NULL, NULL },
 };

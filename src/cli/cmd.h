@@ -41,6 +41,7 @@ int cmd_usage_error(const char *name, const char *format, ...)
 
 int cmd_run(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
 #endif
