@@ -40,11 +40,6 @@ static enum carried consequence(struct worker *w, struct event *event)
 		return CARRIED_STEP;
 	case VERDICT_STOP:
 		event->outcome = OUTCOME_STOP;
-		session_say(w->session, "custos: stopped by the keeper of `%s'"
-					"%s%s\n",
-			event->range->name,
-			event->verdict.reason[0] ? ": " : "",
-			event->verdict.reason);
 		return CARRIED_STOP;
 	case VERDICT_CONTINUE:
 	case VERDICT_ROLLBACK:
@@ -57,6 +52,7 @@ static enum carried consequence(struct worker *w, struct event *event)
 enum carried access_ask(struct worker *w, struct event *event)
 {
 	event_ask(w, event);
+	event_say_verdict(w, event);
 	return consequence(w, event);
 }
 

@@ -69,6 +69,7 @@ static enum verdict_kind show(struct worker *w, struct event *event)
 		event->range->fallback, &event->verdict, &err);
 	if (status != KEEPER_OK)
 		event_keeper_failed(w, event, status, &err);
+	event_say_verdict(w, event);
 	return event->verdict.kind;
 }
 

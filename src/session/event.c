@@ -464,12 +464,35 @@ void event_keeper_failed(struct worker *w, const struct event *event,
 	pthread_mutex_unlock(&s->report_mutex);
 	if (shown < ERRORS_SHOWN_MAX)
 		session_say(s,
-			"custos: keeper of `%s' %s at access %llu: %s; its "
-			"default `%s' applies\n",
-			event->range->name, what[status],
-			(unsigned long long)event->access.seq, err->text,
+			"custos: keeper of `%s' %s: %s; its default `%s' "
+			"applies\n",
+			event->range->name, what[status], err->text,
 			verdict_name(event->range->fallback));
 	if (shown + 1 == ERRORS_SHOWN_MAX)
 		session_say(s,
 			"custos: further keeper errors are only counted\n");
+}
+
+void event_say_verdict(struct worker *w, const struct event *event)
+{
+	const char *reason = event->verdict.reason;
+	struct session *s = w->session;
+	uint64_t shown;
+
+	if (event->verdict.kind == VERDICT_STOP)
+		session_say(s, "custos: stopped by the keeper of `%s'%s%s\n",
+			event->range->name, reason[0] ? ": " : "", reason);
+	if (event->verdict.kind != VERDICT_DENY)
+		return;
+	pthread_mutex_lock(&s->report_mutex);
+	shown = s->denials_shown++;
+	pthread_mutex_unlock(&s->report_mutex);
+	if (shown < ERRORS_SHOWN_MAX)
+		session_say(s,
+			"custos: access %llu denied by the keeper of "
+			"`%s'%s%s\n",
+			(unsigned long long)event->access.seq,
+			event->range->name, reason[0] ? ": " : "", reason);
+	if (shown + 1 == ERRORS_SHOWN_MAX)
+		session_say(s, "custos: further denials are only counted\n");
 }

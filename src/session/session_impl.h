@@ -129,7 +129,7 @@ struct session {
 	pthread_mutex_t report_mutex;
 	uint64_t missed, verified_bytes;
 	char missed_why[512];
-	uint64_t errors_shown;
+	uint64_t errors_shown, denials_shown;
 };
 
 #define SESSION_WORKERS_MAX                                                    \
@@ -191,6 +191,8 @@ void event_record(struct worker *worker, struct event *event,
 	const uint8_t *final_bytes);
 void event_keeper_failed(struct worker *worker, const struct event *event,
 	enum keeper_status status, const struct error *err);
+/* To people: that and why it was stopped or denied; nothing else. */
+void event_say_verdict(struct worker *worker, const struct event *event);
 
 /* access.c */
 enum target_resume access_stop(void *ctx, struct target_thread *thread);

@@ -296,6 +296,7 @@ static enum verdict_kind ask_stepped(struct worker *w, struct event *event,
 		&report, event->range->fallback, &event->verdict, &err);
 	if (status != KEEPER_OK)
 		event_keeper_failed(w, event, status, &err);
+	event_say_verdict(w, event);
 	return event->verdict.kind;
 }
 

@@ -361,6 +361,7 @@ static void a_denied_access_faults_and_nothing_happens(void **state)
 	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_PF);
 	assert_int_equal(f->fake->threads[0].fault.address, X);
 	assert_true(f->fake->threads[0].fault.error_code & ARCH_PF_WRITE);
+	assert_non_null(strstr(f->said, "access 1 denied by the keeper of"));
 }
 
 static void stop_body(struct fake_target *fake, void *ctx)
@@ -719,6 +720,7 @@ static void deny_after_a_step_undoes_it_and_faults(void **state)
 	assert_int_equal(memory(f, X), 41);
 	assert_true(f->fake->threads[0].faulted);
 	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_PF);
+	assert_non_null(strstr(f->said, "access 1 denied by the keeper of"));
 }
 
 static void step_on_body(struct fake_target *fake, void *ctx)
