@@ -33,6 +33,7 @@ struct run {
 	struct target *target;
 	struct session *session;
 	struct target_result result;
+	struct stats_numbers numbers; /* once it has ended */
 	double seconds;
 };
 
@@ -141,6 +142,7 @@ static int open_keeper(struct run *run)
 	const struct script_options options = {
 		.trusted = o->trusted,
 		.budget_ms = o->budget_ms,
+		.fallback = o->fallback,
 		.names = names_callbacks(run->names),
 		.print = script_print,
 		.read = script_read,
@@ -155,6 +157,7 @@ static int open_keeper(struct run *run)
 	}
 	if (script_open(o->script, &options, &run->keeper, &err))
 		return cmd_fail("run", "%s", err.text);
+	script_set_summary(run->keeper, run->stats, &run->numbers);
 	return CLI_OK;
 }
 
@@ -207,8 +210,10 @@ static int open_sink(struct run *run)
 	const struct run_options *o = &run->options;
 	struct error err = { 0 };
 
-	/* A script speaks for itself, unless more is asked for. */
-	if (o->script && !o->output && !o->log && !o->json)
+	/* A script speaks for itself, and where nothing is kept nothing is
+	 * accessed, unless more is asked for. */
+	if ((o->script || !range_set_count(run->ranges)) && !o->output &&
+		!o->log && !o->json)
 		return CLI_OK;
 	if (trace_sink_open(o->output, STDERR_FILENO,
 		    o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
@@ -282,13 +287,29 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void keeper_event(struct keeper *keeper,
+static void tell_keeper(struct run *run,
 	enum keeper_status (*event)(struct keeper *keeper, struct error *err))
 {
 	struct error err = { 0 };
 
-	if (event && event(keeper, &err) != KEEPER_OK)
+	if (event(run->keeper, &err) != KEEPER_OK)
 		fprintf(stderr, "custos: %s\n", err.text);
+}
+
+static void take_numbers(struct run *run)
+{
+	struct session_summary summary;
+
+	session_summary(run->session, &summary);
+	run->numbers = (struct stats_numbers){
+		.page_mates = summary.page_mates,
+		.waits = summary.waits,
+		.keeper_errors = summary.keeper_errors,
+		.checked = true,
+		.missed = summary.missed,
+	};
+	snprintf(run->numbers.missed_why, sizeof(run->numbers.missed_why),
+		"%s", summary.missed_why);
 }
 
 static int run_target(struct run *run)
@@ -297,14 +318,15 @@ static int run_target(struct run *run)
 	double started = now();
 	int ret;
 
-	keeper_event(run->keeper, run->keeper->ops->start);
+	tell_keeper(run, keeper_start);
 	running = run->target;
 	if (interrupted)
 		target_stop(running);
 	ret = session_run(run->session, &run->result, &err);
 	running = NULL;
 	run->seconds = now() - started;
-	keeper_event(run->keeper, run->keeper->ops->finish);
+	take_numbers(run);
+	tell_keeper(run, keeper_finish);
 	if (ret)
 		return cmd_fail("run", "%s", err.text);
 	return CLI_OK;
@@ -357,21 +379,14 @@ static void describe_end(const struct run *run, struct buf *out)
 
 static void describe_counts(struct run *run, struct buf *out)
 {
-	struct session_summary summary;
-	struct stats_numbers numbers;
+	const struct run_options *o = &run->options;
 
-	session_summary(run->session, &summary);
-	numbers = (struct stats_numbers){
-		.page_mates = summary.page_mates,
-		.waits = summary.waits,
-		.keeper_errors = summary.keeper_errors,
-		.checked = true,
-		.missed = summary.missed,
-	};
-	snprintf(numbers.missed_why, sizeof(numbers.missed_why), "%s",
-		summary.missed_why);
+	if (!range_set_count(run->ranges) && !o->json) {
+		buf_printf(out, "nothing was kept\n");
+		return;
+	}
 	stats_print(run->stats, run->ranges, names_callbacks(run->names),
-		&numbers, run->options.json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
+		&run->numbers, o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
 		SUMMARY_SITES, out);
 }
 

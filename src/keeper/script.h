@@ -13,6 +13,7 @@ struct script_options {
 	/* CPU time per callback; 0: the default, 100. The main chunk, start()
 	 * and finish() get ten times as much. */
 	unsigned budget_ms;
+	enum verdict_kind fallback; /* of ranges whose keep{} names none */
 	size_t memory_max; /* bytes of Lua heap; 0: the default, 256 MiB */
 	const struct trace_names *names; /* for a.symbol, a.text, ... */
 	/*

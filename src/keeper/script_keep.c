@@ -53,7 +53,7 @@ static struct script_range *add_entry(lua_State *lua, struct script *script)
 		script->range_capacity = capacity;
 	}
 	range = &script->ranges[script->range_count++];
-	*range = (struct script_range){ .fallback = VERDICT_PASS };
+	*range = (struct script_range){ .fallback = script->options.fallback };
 	for (int i = 0; i < CALLBACK_RANGE_MAX; i++)
 		range->functions[i] = LUA_NOREF;
 	return range;
