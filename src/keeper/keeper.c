@@ -78,15 +78,17 @@ static void leave(struct keeper *keeper, enum keeper_status status)
 		pthread_mutex_unlock(keeper->lock);
 }
 
-/* The page fault a missing page would have given. */
+/* The page fault a page without the right would have given. */
 static struct arch_fault default_fault(const struct access *access)
 {
 	struct arch_fault fault = {
 		.vector = ARCH_VECTOR_PF,
-		.error_code = ARCH_PF_USER,
+		.error_code = ARCH_PF_PRESENT | ARCH_PF_USER,
 		.address = access->address + access->kept_first,
 	};
 
+	if (access->lanes && access->lane_count)
+		fault.address = access->lanes[0].address;
 	if (access_writes(access->kind))
 		fault.error_code |= ARCH_PF_WRITE;
 	if (access->kind == ACCESS_FETCH)

@@ -14,10 +14,10 @@
 #include <string.h>
 
 #define COLUMN_WHO 8
-#define COLUMN_KIND 25
-#define COLUMN_PLACE 36
-#define COLUMN_VALUES 55
-#define COLUMN_SITE 82
+#define COLUMN_KIND 29
+#define COLUMN_PLACE 40
+#define COLUMN_VALUES 60
+#define COLUMN_SITE 87
 
 #define TEXT_BYTES_MAX 64 /* of one value; longer ones are cut */
 
