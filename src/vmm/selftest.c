@@ -179,7 +179,7 @@ static void on_space_changed(void *ctx, struct target_thread *thread,
 	(void)ctx, (void)thread, (void)space, (void)va, (void)len;
 }
 
-static void on_exit(void *ctx, struct target_thread *thread,
+static void on_process_exit(void *ctx, struct target_thread *thread,
 	const struct target_process *process, int64_t exit_code)
 {
 	(void)ctx, (void)thread, (void)process, (void)exit_code;
@@ -217,7 +217,7 @@ static void *watchdog(void *arg)
 static int run(struct trial *trial, struct error *err)
 {
 	const struct target_handler handler = { trial, on_access, on_copy,
-		on_space_changed, on_start, on_exit, on_report };
+		on_space_changed, on_start, on_process_exit, on_report };
 	struct target_result result;
 	pthread_t thread;
 	int rc = pthread_create(&thread, NULL, watchdog, trial);

@@ -215,6 +215,39 @@ static int kernel_selector(struct vcpu *vcpu, uint16_t *out, struct error *err)
 	return 0;
 }
 
+/* The last reason to refuse: pages without memory behind them. */
+static bool names_device(
+	struct vcpu *vcpu, const uint64_t *open_va, size_t count)
+{
+	struct vmm *vm = vcpu->vm;
+	struct paging_path path;
+
+	for (size_t i = 0; i < count; i++)
+		if (paging_walk(vcpu_kvm_sregs(vcpu)->cr3, open_va[i],
+			    vmm_ram_read_word, &vm->ram, &path) &&
+			vmm_device_at(vm, path.gpa))
+			return true;
+	return false;
+}
+
+static int check_possible(const struct step *s, const uint64_t *open_va,
+	size_t count, struct error *err)
+{
+	uint64_t rip = vcpu_kvm_regs(s->vcpu)->rip;
+
+	if (s->form == STEP_REFUSED)
+		return error_set(err, -ENOTSUP,
+			"the instruction at 0x%" PRIx64
+			" leaves no single-step trap",
+			rip);
+	if (names_device(s->vcpu, open_va, count))
+		return error_set(err, -ENOTSUP,
+			"the instruction at 0x%" PRIx64
+			" touches a device, which has no memory to step on",
+			rip);
+	return 0;
+}
+
 enum target_step vmm_step(struct vcpu *vcpu, const uint64_t *open_va,
 	size_t count, struct arch_fault *fault, struct error *err)
 {
@@ -230,14 +263,8 @@ enum target_step vmm_step(struct vcpu *vcpu, const uint64_t *open_va,
 	s.form = vmm_step_classify(s.code, s.code_len);
 	if (s.form == STEP_SYSCALL)
 		return vmm_step_syscall(vcpu, s.code, err);
-	if (s.form == STEP_REFUSED) {
-		error_set(err, -ENOTSUP,
-			"the instruction at 0x%" PRIx64
-			" leaves no single-step trap",
-			rip);
-		return TARGET_STEP_CANNOT;
-	}
-	if (kernel_selector(vcpu, &selector, err) ||
+	if (check_possible(&s, open_va, count, err) ||
+		kernel_selector(vcpu, &selector, err) ||
 		vmm_view_get(vcpu, open_va, count, selector, &s.view, err))
 		return TARGET_STEP_CANNOT;
 	enter(&s);

@@ -245,6 +245,53 @@ static void stepped_pushf_shows_the_programs_flags(void **state)
 	vm_teardown(&w.vm);
 }
 
+/* TF set by the program itself: the trap after the stepped instruction is its
+ * own. */
+VM_CODE(traps, "mov $0x401000, %ebx; pushfq; orl $0x100, (%rsp); popfq\n"
+	       "incq (%rbx)");
+
+static void programs_own_trap_follows_a_step(void **state)
+{
+	struct target_result result;
+	struct watch w;
+
+	(void)state;
+	result = run_watched(&w, &traps, &(struct vm_options){ 0 }, step_stack,
+		close_page_1);
+	assert_int_equal(w.count, 1);
+	assert_int_equal(result.end, TARGET_EXITED);
+	assert_int_equal(result.code, 0x80 + ARCH_VECTOR_DB);
+	assert_non_null(strstr(w.vm.report, "debug trap"));
+	vm_teardown(&w.vm);
+}
+
+static enum target_resume step_and_undo(void *ctx, struct target_thread *thread)
+{
+	struct watch *w = ctx;
+	uint64_t va = VM_PAGE(1);
+	struct arch_regs before = *target_thread_regs(thread);
+
+	w->count++;
+	w->step = target_thread_step(thread, &va, 1, &w->fault, &w->err);
+	assert_int_equal(w->step, TARGET_STEP_DONE);
+	if (w->count == 1) /* roll back: the program comes again */
+		target_thread_set_regs(thread, &before);
+	return TARGET_RESUME;
+}
+
+static void rolled_back_step_leaves_no_trap(void **state)
+{
+	struct target_result result;
+	struct watch w;
+
+	(void)state;
+	result = run_watched(&w, &traps, &(struct vm_options){ 0 },
+		step_and_undo, close_page_1);
+	assert_int_equal(w.count, 2);
+	assert_int_equal(result.code, 0x80 + ARCH_VECTOR_DB);
+	vm_teardown(&w.vm);
+}
+
 VM_CODE(mov_ss, "mov $0x401000, %ebx; mov (%rbx), %ss");
 
 static enum target_resume step_and_stop(void *ctx, struct target_thread *thread)
@@ -330,6 +377,8 @@ int main(void)
 		cmocka_unit_test(page_fault_of_a_step_has_code_and_address),
 		cmocka_unit_test(page_not_named_stays_closed_to_the_step),
 		cmocka_unit_test(stepped_pushf_shows_the_programs_flags),
+		cmocka_unit_test(programs_own_trap_follows_a_step),
+		cmocka_unit_test(rolled_back_step_leaves_no_trap),
 		cmocka_unit_test(instruction_without_trap_is_refused),
 		cmocka_unit_test(views_are_rebuilt_when_tables_change),
 	};
