@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "image/image_impl.h"
 
 /* Nobody's program; a hostile sparse file could eat the host's memory. */
@@ -41,9 +42,11 @@ static int image_init(struct image *image, struct error *err)
 
 	elf_version(EV_CURRENT);
 	ret = image_load_segments(image, err);
-	if (ret)
-		return ret;
-	return image_load_symbols(image, err);
+	if (!ret)
+		ret = image_load_symbols(image, err);
+	if (!ret)
+		image_load_cfi(image);
+	return ret;
 }
 
 /* Takes over bytes when owned is set, also when it fails. */
@@ -147,11 +150,42 @@ void image_close(struct image *image)
 		return;
 	image_free_debug(image);
 	image_free_symbols(image);
+	cfi_table_fini(&image->cfi);
 	elf_end(image->elf);
 	pthread_mutex_destroy(&image->lock);
 	free(image->name);
 	free(image->owned);
 	free(image);
+}
+
+void image_load_cfi(struct image *image)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	size_t names;
+
+	if (elf_getshdrstrndx(image->elf, &names))
+		return;
+	while ((section = elf_nextscn(image->elf, section))) {
+		const char *name;
+
+		if (!gelf_getshdr(section, &header) ||
+			header.sh_type == SHT_NOBITS ||
+			(header.sh_flags & SHF_COMPRESSED) ||
+			!checked_range(header.sh_offset, header.sh_size,
+				image->size))
+			continue;
+		name = elf_strptr(image->elf, names, header.sh_name);
+		if (name && !strcmp(name, ".eh_frame"))
+			cfi_table_add(&image->cfi,
+				image->bytes + header.sh_offset,
+				header.sh_size, header.sh_addr, true);
+		else if (name && !strcmp(name, ".debug_frame"))
+			cfi_table_add(&image->cfi,
+				image->bytes + header.sh_offset,
+				header.sh_size, 0, false);
+	}
+	cfi_table_sort(&image->cfi);
 }
 
 const char *image_name(const struct image *image)

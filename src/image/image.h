@@ -87,7 +87,6 @@ bool image_line_at(const struct image *image, uint64_t address,
  * its caller's. Uses CFI when the image has it for rip, else the frame
  * pointer. Returns false at the outermost frame or when nothing fits; *frame is
  * unchanged then. innermost: rip is where the thread is, not a return address.
- * read must not call functions of the same image.
  */
 struct image_frame {
 	uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15;

@@ -7,6 +7,7 @@
 #include <gelf.h>
 #include <pthread.h>
 
+#include "image/cfi.h"
 #include "image/image.h"
 
 struct symbol {
@@ -36,8 +37,6 @@ struct line_row {
 struct debug_info {
 	bool tried;
 	Dwarf *dwarf;
-	Dwarf_CFI *eh_frame; /* owned here */
-	Dwarf_CFI *debug_frame; /* owned by dwarf */
 	struct line_row *lines; /* by address */
 	size_t line_count;
 };
@@ -53,6 +52,7 @@ struct image {
 	unsigned segment_count;
 	struct image_segment segments[IMAGE_SEGMENTS_MAX];
 	struct symbol_table symbols;
+	struct cfi_table cfi;
 	/* libdw caches what it parses without locks of its own. */
 	pthread_mutex_t lock;
 	struct debug_info debug; /* under lock; lines is constant once made */
@@ -65,6 +65,9 @@ int image_load_segments(struct image *image, struct error *err);
  * table lies outside the file. */
 int image_load_symbols(struct image *image, struct error *err);
 void image_free_symbols(struct image *image);
+
+/* What the sections for unwinding say; nothing when there are none. */
+void image_load_cfi(struct image *image);
 
 /* The debug information, loaded if it is not yet. Caller holds the lock. */
 struct debug_info *image_debug(struct image *image);

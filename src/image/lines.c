@@ -90,20 +90,15 @@ struct debug_info *image_debug(struct image *image)
 	if (debug->tried)
 		return debug;
 	debug->tried = true;
-	debug->eh_frame = dwarf_getcfi_elf(image->elf);
 	debug->dwarf = dwarf_begin_elf(image->elf, DWARF_C_READ, NULL);
-	if (debug->dwarf) {
-		debug->debug_frame = dwarf_getcfi(debug->dwarf);
+	if (debug->dwarf)
 		load_lines(debug);
-	}
 	return debug;
 }
 
 void image_free_debug(struct image *image)
 {
 	free(image->debug.lines);
-	if (image->debug.eh_frame)
-		dwarf_cfi_end(image->debug.eh_frame);
 	dwarf_end(image->debug.dwarf);
 }
 

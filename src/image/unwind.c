@@ -4,32 +4,30 @@
  * frame pointer. The stack may hold anything: every step must move up it.
  */
 #include <dwarf.h>
-#include <stdlib.h>
 
 #include "image/image_impl.h"
 
 #define STACK_MAX 16
-#define COLUMN_RSP 7 /* psABI figure 3.36 */
-#define COLUMN_RIP 16
 
+/* A DWARF expression (DWARF 5, 2.5) being evaluated. */
 struct expression {
 	const struct image_frame *frame;
 	image_read_fn read;
 	void *ctx;
-	uint64_t cfa;
+	struct cfi_cursor code;
 	uint64_t stack[STACK_MAX];
 	unsigned depth;
 };
 
-/* Where a DWARF register number lives in a frame; NULL: not tracked. */
+/* Where a column lives in a frame; NULL: not followed. */
 static uint64_t *frame_column(struct image_frame *frame, uint64_t column)
 {
 	switch (column) {
-	case 3:
+	case CFI_RBX:
 		return &frame->rbx;
-	case 6:
+	case CFI_RBP:
 		return &frame->rbp;
-	case COLUMN_RSP:
+	case CFI_RSP:
 		return &frame->rsp;
 	case 12:
 		return &frame->r12;
@@ -39,11 +37,21 @@ static uint64_t *frame_column(struct image_frame *frame, uint64_t column)
 		return &frame->r14;
 	case 15:
 		return &frame->r15;
-	case COLUMN_RIP:
+	case CFI_RIP:
 		return &frame->rip;
 	default:
 		return NULL;
 	}
+}
+
+static bool get_column(
+	const struct image_frame *frame, uint64_t column, uint64_t *out)
+{
+	struct image_frame copy = *frame;
+	const uint64_t *value = frame_column(&copy, column);
+
+	*out = value ? *value : 0;
+	return value != NULL;
 }
 
 static bool push(struct expression *e, uint64_t value)
@@ -54,16 +62,14 @@ static bool push(struct expression *e, uint64_t value)
 	return true;
 }
 
-static bool push_column(
-	struct expression *e, uint64_t column, uint64_t offset)
+static bool push_column(struct expression *e, uint64_t column)
 {
-	struct image_frame frame = *e->frame;
-	const uint64_t *value = frame_column(&frame, column);
+	uint64_t offset = (uint64_t)cfi_read_sleb(&e->code), value;
 
-	return value && push(e, *value + offset);
+	return get_column(e->frame, column, &value) && push(e, value + offset);
 }
 
-static bool apply_binary(struct expression *e, uint8_t atom)
+static bool apply_binary(struct expression *e, uint8_t op)
 {
 	uint64_t b, *a;
 
@@ -71,7 +77,7 @@ static bool apply_binary(struct expression *e, uint8_t atom)
 		return false;
 	b = e->stack[--e->depth];
 	a = &e->stack[e->depth - 1];
-	switch (atom) {
+	switch (op) {
 	case DW_OP_plus:
 		*a += b;
 		return true;
@@ -98,115 +104,134 @@ static bool apply_binary(struct expression *e, uint8_t atom)
 	}
 }
 
-static bool apply_unary(struct expression *e, const Dwarf_Op *op)
+static bool apply_constant(struct expression *e, uint8_t op)
 {
-	uint64_t *top;
-
-	if (e->depth == 0)
+	switch (op) {
+	case DW_OP_const1u:
+	case DW_OP_const2u:
+	case DW_OP_const4u:
+	case DW_OP_const8u:
+		return push(e,
+			cfi_read(&e->code, 1u << ((op - DW_OP_const1u) / 2)));
+	case DW_OP_const1s:
+	case DW_OP_const2s:
+	case DW_OP_const4s:
+	case DW_OP_const8s:
+		return push(e,
+			(uint64_t)cfi_read_signed(&e->code,
+				1u << ((op - DW_OP_const1s) / 2)));
+	case DW_OP_constu:
+		return push(e, cfi_read_uleb(&e->code));
+	case DW_OP_consts:
+		return push(e, (uint64_t)cfi_read_sleb(&e->code));
+	default:
 		return false;
-	top = &e->stack[e->depth - 1];
-	if (op->atom == DW_OP_plus_uconst) {
-		*top += op->number;
-		return true;
 	}
-	return op->atom == DW_OP_deref && e->read(e->ctx, *top, top);
 }
 
-static bool apply_push(struct expression *e, const Dwarf_Op *op)
+static bool apply(struct expression *e, uint8_t op)
 {
-	uint8_t atom = op->atom;
+	uint64_t *top = e->depth ? &e->stack[e->depth - 1] : NULL;
 
-	if (atom >= DW_OP_lit0 && atom <= DW_OP_lit31)
-		return push(e, atom - DW_OP_lit0);
-	if (atom >= DW_OP_breg0 && atom <= DW_OP_breg31)
-		return push_column(e, atom - DW_OP_breg0, op->number);
-	if (atom == DW_OP_bregx)
-		return push_column(e, op->number, op->number2);
-	if (atom == DW_OP_call_frame_cfa)
-		return push(e, e->cfa);
-	if (atom >= DW_OP_const1u && atom <= DW_OP_consts)
-		return push(e, op->number); /* libdw has extended it */
-	return false;
+	if (op >= DW_OP_lit0 && op <= DW_OP_lit31)
+		return push(e, op - DW_OP_lit0);
+	if (op >= DW_OP_breg0 && op <= DW_OP_breg31)
+		return push_column(e, op - DW_OP_breg0);
+	if (op == DW_OP_bregx)
+		return push_column(e, cfi_read_uleb(&e->code));
+	if (op >= DW_OP_const1u && op <= DW_OP_consts)
+		return apply_constant(e, op);
+	if (op == DW_OP_deref)
+		return top && e->read(e->ctx, *top, top);
+	if (op == DW_OP_dup)
+		return top && push(e, *top);
+	if (op == DW_OP_plus_uconst) {
+		uint64_t number = cfi_read_uleb(&e->code);
+
+		return top && (*top += number, true);
+	}
+	return apply_binary(e, op);
 }
 
-static bool apply(struct expression *e, const Dwarf_Op *op)
+static bool evaluate(struct expression *e, uint64_t *out)
 {
-	if (op->atom == DW_OP_deref || op->atom == DW_OP_plus_uconst)
-		return apply_unary(e, op);
-	if ((op->atom >= DW_OP_and && op->atom <= DW_OP_shl) ||
-		op->atom == DW_OP_ge)
-		return apply_binary(e, op->atom);
-	return apply_push(e, op);
-}
-
-/* What the expression yields; *out_is_value: a value, else an address. */
-static bool evaluate(struct expression *e, const Dwarf_Op *ops, size_t count,
-	uint64_t *out, bool *out_is_value)
-{
-	e->depth = 0;
-	*out_is_value = false;
-	for (size_t i = 0; i < count; i++) {
-		if (ops[i].atom == DW_OP_stack_value && i == count - 1)
-			*out_is_value = true;
-		else if (!apply(e, &ops[i]))
+	while (e->code.at < e->code.end)
+		if (!apply(e, (uint8_t)cfi_read(&e->code, 1)) || e->code.bad)
 			return false;
-	}
 	if (e->depth == 0)
 		return false;
 	*out = e->stack[e->depth - 1];
 	return true;
 }
 
-static bool restore_column(struct expression *e, Dwarf_Frame *cfi,
-	unsigned column, uint64_t *out)
+/* The caller's column, in *out, which holds this frame's. */
+static bool restore_column(const struct expression *with,
+	const struct cfi_rule *rule, uint64_t cfa, uint64_t *out)
 {
-	Dwarf_Op simple[3], *ops;
-	size_t count;
-	uint64_t result;
-	bool is_value;
+	struct expression e = *with;
+	uint64_t place = cfa + (uint64_t)rule->number;
 
-	if (dwarf_frame_register(cfi, (int)column, simple, &ops, &count))
+	switch (rule->kind) {
+	case CFI_UNSPECIFIED:
+	case CFI_SAME:
+		return true;
+	case CFI_UNDEFINED:
 		return false;
-	if (count == 0)
-		return ops == NULL; /* same value, or undefined */
-	if (count == 1 && ops[0].atom >= DW_OP_reg0 &&
-		ops[0].atom <= DW_OP_reg31) {
-		struct image_frame frame = *e->frame;
-		const uint64_t *from =
-			frame_column(&frame, ops[0].atom - DW_OP_reg0);
-
-		*out = from ? *from : *out;
-		return from != NULL;
+	case CFI_AT_OFFSET:
+		return e.read(e.ctx, place, out);
+	case CFI_IS_OFFSET:
+		*out = place;
+		return true;
+	case CFI_REGISTER:
+		return get_column(e.frame, (uint64_t)rule->number, out);
+	case CFI_AT_EXPRESSION:
+	case CFI_IS_EXPRESSION:
+		break;
 	}
-	if (!evaluate(e, ops, count, &result, &is_value))
+	e.code = rule->expression;
+	if (!push(&e, cfa) || !evaluate(&e, &place))
 		return false;
-	if (is_value)
-		*out = result;
-	return is_value || e->read(e->ctx, result, out);
+	if (rule->kind == CFI_AT_EXPRESSION)
+		return e.read(e.ctx, place, out);
+	*out = place;
+	return true;
 }
 
-/* frame is that of the caller on success, else unchanged. */
-static bool unwind_cfi(Dwarf_Frame *cfi, struct image_frame *frame,
+static bool find_cfa(const struct expression *with, const struct cfi_row *row,
+	uint64_t *out)
+{
+	struct expression e = *with;
+
+	if (row->cfa.kind == CFI_IS_EXPRESSION) {
+		e.code = row->cfa.expression;
+		return evaluate(&e, out);
+	}
+	if (!get_column(e.frame, row->cfa_register, out))
+		return false;
+	*out += (uint64_t)row->cfa.number;
+	return true;
+}
+
+/* frame is the caller's on success, else unchanged. */
+static bool unwind_cfi(const struct cfi_row *row, struct image_frame *frame,
 	image_read_fn read, void *ctx)
 {
-	static const uint8_t saved[] = { 3, 6, 12, 13, 14, 15 };
+	static const uint8_t saved[] = { CFI_RBX, CFI_RBP, 12, 13, 14, 15 };
+	const struct expression e = { .frame = frame,
+		.read = read,
+		.ctx = ctx };
 	struct image_frame caller = *frame;
-	struct expression e = { .frame = frame, .read = read, .ctx = ctx };
-	Dwarf_Op *ops;
-	size_t count;
-	bool is_value;
+	uint64_t cfa;
 
-	if (dwarf_frame_cfa(cfi, &ops, &count) ||
-		!evaluate(&e, ops, count, &e.cfa, &is_value))
+	if (!find_cfa(&e, row, &cfa) || cfa <= frame->rsp ||
+		row->columns[CFI_RIP].kind == CFI_UNSPECIFIED ||
+		!restore_column(&e, &row->columns[CFI_RIP], cfa, &caller.rip))
 		return false;
-	if (e.cfa <= frame->rsp ||
-		!restore_column(&e, cfi, COLUMN_RIP, &caller.rip))
-		return false;
-	caller.rsp = e.cfa;
+	caller.rsp = cfa;
 	for (size_t i = 0; i < sizeof(saved); i++)
-		restore_column(
-			&e, cfi, saved[i], frame_column(&caller, saved[i]));
-	restore_column(&e, cfi, COLUMN_RSP, &caller.rsp);
+		restore_column(&e, &row->columns[saved[i]], cfa,
+			frame_column(&caller, saved[i]));
+	restore_column(&e, &row->columns[CFI_RSP], cfa, &caller.rsp);
 	if (caller.rip == 0 || caller.rsp <= frame->rsp)
 		return false;
 	*frame = caller;
@@ -257,38 +282,16 @@ static bool unwind_entry(const struct image *image, struct image_frame *frame,
 	return true;
 }
 
-/* Caller holds the lock. */
-static Dwarf_Frame *find_cfi(const struct debug_info *debug, uint64_t address)
-{
-	Dwarf_Frame *frame = NULL;
-
-	if (debug->eh_frame &&
-		dwarf_cfi_addrframe(debug->eh_frame, address, &frame) == 0)
-		return frame;
-	if (debug->debug_frame &&
-		dwarf_cfi_addrframe(debug->debug_frame, address, &frame) == 0)
-		return frame;
-	return NULL;
-}
-
 bool image_unwind(const struct image *image, struct image_frame *frame,
 	bool innermost, image_read_fn read, void *ctx)
 {
-	/* Only the cache behind the lock changes. */
-	struct image *cached = (struct image *)image;
 	/* A call may be a function's last instruction: look at the call. */
 	uint64_t at = innermost ? frame->rip : frame->rip - 1;
-	Dwarf_Frame *cfi;
-	bool found = false;
+	const struct cfi_entry *entry = cfi_table_find(&image->cfi, at);
+	struct cfi_row row;
 
-	pthread_mutex_lock(&cached->lock);
-	cfi = find_cfi(image_debug(cached), at);
-	if (cfi)
-		found = unwind_cfi(cfi, frame, read, ctx);
-	free(cfi);
-	pthread_mutex_unlock(&cached->lock);
-	if (cfi)
-		return found;
+	if (entry && cfi_entry_run(entry, at, &row))
+		return unwind_cfi(&row, frame, read, ctx);
 	if (innermost && unwind_entry(image, frame, read, ctx))
 		return true;
 	return unwind_rbp(image, frame, read, ctx);
