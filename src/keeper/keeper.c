@@ -127,7 +127,8 @@ bool verdict_answers_access(enum verdict_kind kind, enum access_kind access)
 bool verdict_answers_stepped(enum verdict_kind kind)
 {
 	return kind == VERDICT_CONTINUE || kind == VERDICT_STEP ||
-		kind == VERDICT_ROLLBACK || kind == VERDICT_DENY;
+		kind == VERDICT_ROLLBACK || kind == VERDICT_DENY ||
+		kind == VERDICT_STOP;
 }
 
 static enum keeper_status impossible(const struct keeper *keeper,

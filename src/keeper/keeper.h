@@ -21,7 +21,7 @@ enum verdict_kind {
 	VERDICT_DENY, /* fault */
 	VERDICT_STEP, /* really execute it, others excluded; then stepped() */
 	VERDICT_STOP, /* stop the target */
-	/* answers to stepped() only */
+	/* answers to stepped() only, which also takes STEP, DENY and STOP */
 	VERDICT_CONTINUE,
 	VERDICT_ROLLBACK, /* put the old bytes and registers back */
 	VERDICT_KIND_MAX

@@ -198,7 +198,7 @@ static void check_possible(lua_State *lua, const struct script *script,
 	if (script->callback == CALLBACK_STEPPED) {
 		if (kind != VERDICT_PASS && !verdict_answers_stepped(kind))
 			luaL_error(lua, "%s is no answer to a step (continue, "
-				"step, rollback, deny are)",
+				"step, rollback, deny, stop are)",
 				verdict_name(kind));
 	} else if (kind == VERDICT_CONTINUE || kind == VERDICT_ROLLBACK) {
 		luaL_error(lua, "%s is an answer to a step only: return it "

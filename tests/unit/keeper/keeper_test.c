@@ -74,7 +74,7 @@ static void impossible_answers_become_the_fallback(void **state)
 		[VERDICT_ABSORB] = "nyynnynyn",
 		[VERDICT_DENY] = "yyyyyyyyy",
 		[VERDICT_STEP] = "yyyynnnny",
-		[VERDICT_STOP] = "yyyyyyyyn",
+		[VERDICT_STOP] = "yyyyyyyyy",
 		[VERDICT_CONTINUE] = "nnnnnnnny",
 		[VERDICT_ROLLBACK] = "nnnnnnnny",
 	};
