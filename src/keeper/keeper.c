@@ -18,6 +18,8 @@ static const char *const verdict_names[] = {
 	[VERDICT_DENY] = "deny",
 	[VERDICT_STEP] = "step",
 	[VERDICT_STOP] = "stop",
+	[VERDICT_HOLD] = "hold",
+	[VERDICT_GRANT] = "grant",
 	[VERDICT_CONTINUE] = "continue",
 	[VERDICT_ROLLBACK] = "rollback",
 };
@@ -111,10 +113,12 @@ bool verdict_answers_access(enum verdict_kind kind, enum access_kind access)
 	case VERDICT_SERVE:
 	case VERDICT_DENY:
 	case VERDICT_STOP:
+	case VERDICT_STEP:
+	case VERDICT_GRANT:
 		return true;
 	case VERDICT_ABSORB:
 		return access_writes(access);
-	case VERDICT_STEP: /* a copy is made by no instruction */
+	case VERDICT_HOLD: /* a copy is the kernel's, which cannot wait */
 		return access <= ACCESS_FETCH;
 	case VERDICT_CONTINUE:
 	case VERDICT_ROLLBACK:
@@ -149,6 +153,9 @@ enum keeper_status keeper_ask(struct keeper *keeper,
 	invariant(fallback == VERDICT_PASS || fallback == VERDICT_DENY);
 	enter(keeper);
 	prepare(verdict, access, VERDICT_PASS);
+	verdict->hold_ms = 0;
+	verdict->grant = GRANT_PROCESS;
+	verdict->grant_writes = true;
 	status = keeper->ops->access(keeper, access, verdict, err);
 	if (status == KEEPER_OK &&
 		!verdict_answers_access(verdict->kind, access->kind))
@@ -180,6 +187,14 @@ enum keeper_status keeper_ask_stepped(struct keeper *keeper,
 		prepare(verdict, access, fallback);
 	leave(keeper, status);
 	return status;
+}
+
+void keeper_tell(struct keeper *keeper, const struct access *access,
+	enum outcome outcome, const uint8_t *final_bytes)
+{
+	enter(keeper);
+	keeper->ops->told(keeper, access, outcome, final_bytes);
+	leave(keeper, KEEPER_OK);
 }
 
 enum keeper_status keeper_start(struct keeper *keeper, struct error *err)

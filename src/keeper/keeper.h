@@ -21,6 +21,13 @@ enum verdict_kind {
 	VERDICT_DENY, /* fault */
 	VERDICT_STEP, /* really execute it, others excluded; then stepped() */
 	VERDICT_STOP, /* stop the target */
+	/*
+	 * Leave the process that made the access suspended, for at most
+	 * hold_ms (0: for ever); others go on. Somebody says later how its
+	 * access ends.
+	 */
+	VERDICT_HOLD,
+	VERDICT_GRANT, /* perform it, and ask no more (grant says for whom) */
 	/* answers to stepped() only, which also takes STEP, DENY and STOP */
 	VERDICT_CONTINUE,
 	VERDICT_ROLLBACK, /* put the old bytes and registers back */
@@ -36,8 +43,16 @@ const char *verdict_name(enum verdict_kind kind);
  * instruction computes on value as if memory had held it, and its result is
  * stored. Only kept bytes of value count; others come from memory.
  */
+enum grant {
+	GRANT_PROCESS, /* the process that made the access */
+	GRANT_ALL, /* everybody; the pages open if they hold nothing else */
+};
+
 struct verdict {
 	enum verdict_kind kind;
+	uint32_t hold_ms;
+	enum grant grant;
+	bool grant_writes; /* else loads and fetches only */
 	uint8_t *value;
 	struct arch_fault fault; /* deny: default #PF at the address */
 	char reason[128]; /* stop, deny: for the report; may be "" */
@@ -72,7 +87,9 @@ enum keeper_status {
 	KEEPER_GONE, /* cannot be asked any more */
 };
 
-/* access and stepped fill *verdict. Called with the keeper's lock held unless
+/*
+ * access and stepped fill *verdict; both are NULL for a keeper that is only
+ * told. Called with the keeper's lock held unless
  * the keeper says it is concurrent. On failure fill err; the engine applies
  * the range's default verdict, counts and reports it. */
 struct keeper_ops {
@@ -85,6 +102,11 @@ struct keeper_ops {
 	enum keeper_status (*stepped)(struct keeper *keeper,
 		const struct access *access, const struct step_report *report,
 		struct verdict *verdict, struct error *err);
+	/* An access was decided, by whomever; final_bytes as for
+	 * trace_sink_write(). For keepers that only watch: they have this and
+	 * no access(). May be NULL if there is access(). */
+	void (*told)(struct keeper *keeper, const struct access *access,
+		enum outcome outcome, const uint8_t *final_bytes);
 	/* Both may be NULL. Before the target runs; after it has ended. */
 	enum keeper_status (*start)(struct keeper *keeper, struct error *err);
 	enum keeper_status (*finish)(struct keeper *keeper, struct error *err);
@@ -119,6 +141,10 @@ bool verdict_answers_stepped(enum verdict_kind kind);
 enum keeper_status keeper_ask(struct keeper *keeper,
 	const struct access *access, enum verdict_kind fallback,
 	struct verdict *verdict, struct error *err);
+/* Tell, with the lock. */
+void keeper_tell(struct keeper *keeper, const struct access *access,
+	enum outcome outcome, const uint8_t *final_bytes);
+
 enum keeper_status keeper_ask_stepped(struct keeper *keeper,
 	const struct access *access, const struct step_report *report,
 	enum verdict_kind fallback, struct verdict *verdict,

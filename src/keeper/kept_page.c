@@ -34,6 +34,7 @@ struct kept_page {
 	/* guarded by the FIFO lock */
 	struct kept_piece *pieces;
 	size_t count, capacity;
+	bool open;
 };
 
 struct table {
@@ -261,6 +262,16 @@ bool kept_page_trylock(struct kept_page *page)
 uint64_t kept_page_waits(const struct kept_page *page)
 {
 	return page->waits;
+}
+
+bool kept_page_is_open(const struct kept_page *page)
+{
+	return page->open;
+}
+
+void kept_page_set_open(struct kept_page *page, bool open)
+{
+	page->open = open;
 }
 
 size_t kept_page_count(const struct kept_page *page)

@@ -63,6 +63,10 @@ uint64_t kept_page_waits(const struct kept_page *page);
 
 /* ---- with the lock held ---- */
 
+/* Has everybody been granted the page, so that it is not closed? */
+bool kept_page_is_open(const struct kept_page *page);
+void kept_page_set_open(struct kept_page *page, bool open);
+
 /*
  * Bind a piece. bytes are the frame's (NULL for a device page) and become the
  * shadow. The same piece of the same range bound again is counted. -EEXIST

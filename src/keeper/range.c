@@ -34,8 +34,13 @@ void range_set_destroy(struct range_set *set)
 {
 	if (!set)
 		return;
-	for (size_t i = 0; i < set->count; i++)
-		free(set->ranges[i]);
+	for (size_t i = 0; i < set->count; i++) {
+		struct range *range = set->ranges[i];
+
+		for (unsigned n = 0; n < range->link_count; n++)
+			free(range->links[n].filter);
+		free(range);
+	}
 	free(set->ranges);
 	free(set->by_place);
 	free(set);
@@ -271,12 +276,44 @@ static void insert(struct range_set *set, struct range *range, size_t place)
 	set->ranges[set->count++] = range;
 }
 
+/* The range there that is the same bytes. */
+static struct range *find_same(
+	const struct range_set *set, const struct range *range, size_t place)
+{
+	struct range *there;
+
+	if (place == set->count)
+		return NULL;
+	there = set->by_place[place];
+	return !compare_places(there, range) && there->length == range->length ?
+		there :
+		NULL;
+}
+
+static int add_link(struct range *range, struct keeper *keeper,
+	enum verdict_kind fallback, struct error *err)
+{
+	for (unsigned i = 0; i < range->link_count; i++)
+		if (range->links[i].keeper == keeper)
+			return error_set(err, -EINVAL,
+				"range '%s' is given twice", range->name);
+	if (range->link_count == RANGE_LINKS_MAX)
+		return error_set(err, -EINVAL,
+			"range '%s' has more than %d keepers", range->name,
+			RANGE_LINKS_MAX);
+	range->links[range->link_count++] = (struct range_link){
+		.keeper = keeper,
+		.fallback = fallback,
+	};
+	return 0;
+}
+
 int range_set_add(struct range_set *set, const char *text,
 	const struct image *const *images, size_t image_count,
 	struct keeper *keeper, enum verdict_kind fallback, struct range **out,
 	struct error *err)
 {
-	struct range *range = calloc(1, sizeof(*range));
+	struct range *range = calloc(1, sizeof(*range)), *same = NULL;
 	size_t place = 0;
 	int rc = 0;
 
@@ -286,16 +323,39 @@ int range_set_add(struct range_set *set, const char *text,
 		rc = resolve(text, images, image_count, range, err);
 	if (!rc) {
 		place = place_of(set, range);
-		rc = check_overlap(set, range, place, err);
+		same = find_same(set, range, place);
+		if (!same)
+			rc = check_overlap(set, range, place, err);
 	}
-	if (rc) {
+	if (!rc)
+		rc = add_link(same ? same : range, keeper, fallback, err);
+	if (rc || same)
 		free(range);
+	if (rc)
 		return rc;
-	}
-	range->keeper = keeper;
-	range->fallback = fallback;
-	insert(set, range, place);
+	if (!same)
+		insert(set, range, place);
 	if (out)
-		*out = range;
+		*out = same ? same : range;
 	return 0;
+}
+
+int range_resolve(const char *text, const struct image *const *images,
+	size_t image_count, uint64_t *out_address, uint64_t *out_length,
+	struct error *err)
+{
+	struct range range = { 0 };
+	int rc = resolve(text, images, image_count, &range, err);
+
+	if (!rc && range.device)
+		rc = error_set(err, -EINVAL,
+			"'%s' is a device, not user memory", text);
+	*out_address = range.address;
+	*out_length = range.length;
+	return rc;
+}
+
+void range_set_filter(struct range *range, struct filter *filter)
+{
+	range->links[range->link_count - 1].filter = filter;
 }

@@ -41,6 +41,11 @@ static enum carried consequence(struct worker *w, struct event *event)
 	case VERDICT_STOP:
 		event->outcome = OUTCOME_STOP;
 		return CARRIED_STOP;
+	case VERDICT_HOLD:
+		return hold_process(w);
+	case VERDICT_GRANT:
+		grant_give(w, event);
+		return CARRIED_DONE;
 	case VERDICT_CONTINUE:
 	case VERDICT_ROLLBACK:
 	case VERDICT_KIND_MAX:
@@ -310,7 +315,7 @@ static enum carried decide(struct worker *w)
 	carried = ask_reads(w);
 	if (carried == CARRIED_DONE)
 		carried = emulate(w);
-	if (carried == CARRIED_AGAIN)
+	if (carried == CARRIED_AGAIN || carried == CARRIED_HOLD)
 		return carried;
 	if (carried == CARRIED_STEP)
 		return step_instruction(w);
@@ -320,6 +325,7 @@ static enum carried decide(struct worker *w)
 		atomic_fetch_add_explicit(&w->session->page_mates, 1,
 			memory_order_relaxed);
 	access_record(w, carried);
+	grant_open_pages(w);
 	/* The lanes before it are done; now the one that faults. */
 	return carried == CARRIED_DONE && w->lane_faults ? CARRIED_FAULT :
 							   carried;
@@ -378,6 +384,8 @@ static enum carried carry(struct worker *w)
 	do {
 		carried = carry_once(w, first);
 		first = false;
+		if (carried != CARRIED_HOLD)
+			hold_done(w);
 	} while (carried == CARRIED_DONE && w->insn->repeated &&
 		w->regs.rip == rip && touches_closed(w) &&
 		!atomic_load(&w->session->stopping));
@@ -392,6 +400,8 @@ enum target_resume access_stop(void *ctx, struct target_thread *thread)
 
 	if (!w)
 		return TARGET_STOP;
+	if (hold_wait(w))
+		return TARGET_RESUME;
 	atomic_fetch_add_explicit(&s->stops, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&s->bindings_lock);
 	carried = carry(w);

@@ -30,8 +30,8 @@ static void verify(struct session *s, const struct binding *b)
 	const struct kept_piece *piece;
 	uint32_t index;
 
-	if (!b->bytes)
-		return;
+	if (!b->bytes || kept_page_is_open(page))
+		return; /* nothing to compare, or granted to all */
 	pthread_mutex_lock(&s->report_mutex);
 	s->verified_bytes += b->count;
 	if (!kept_page_verify(page, b->bytes, &piece, &index)) {
@@ -272,4 +272,15 @@ void bind_verify_all(struct session *s)
 		if (s->bindings[i].bound)
 			verify(s, &s->bindings[i]);
 	pthread_rwlock_unlock(&s->bindings_lock);
+}
+
+void bind_resync(struct session *s, struct kept_page *page)
+{
+	for (size_t i = 0; i < s->binding_count; i++) {
+		const struct binding *b = &s->bindings[i];
+
+		if (b->bound && b->bytes && b->frame == kept_page_frame(page))
+			kept_page_stored(page, b->first, b->count,
+				b->bytes + b->first);
+	}
 }

@@ -65,8 +65,8 @@ static enum verdict_kind show(struct worker *w, struct event *event)
 	struct error err;
 
 	event->verdict.kind = VERDICT_CONTINUE;
-	status = keeper_ask_stepped(event->range->keeper, a, &report,
-		event->range->fallback, &event->verdict, &err);
+	status = keeper_ask_stepped(event->link->keeper, a, &report,
+		event->link->fallback, &event->verdict, &err);
 	if (status != KEEPER_OK)
 		event_keeper_failed(w, event, status, &err);
 	event_say_verdict(w, event);

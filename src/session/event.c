@@ -209,7 +209,9 @@ static int finish_group(
 
 	if (first_event == w->event_count)
 		return 0;
-	seq = atomic_fetch_add(&w->session->seq, 1) + 1;
+	seq = hold_seq(w, first_event);
+	if (!seq)
+		seq = atomic_fetch_add(&w->session->seq, 1) + 1;
 	for (size_t i = first_event; i < w->event_count; i++) {
 		struct event *event = &w->events[i];
 		struct access *access = &event->access;
@@ -319,33 +321,61 @@ static void gather_new(struct worker *w, struct event *event)
 			access->lanes[i].size);
 }
 
-void event_ask(struct worker *w, struct event *event)
+static void start_value(struct event *event)
 {
-	struct access *access = &event->access;
+	const struct access *access = &event->access;
+
+	memcpy(event->verdict.value,
+		access->kind == ACCESS_STORE || !access_reads(access->kind) ?
+			access->new_bytes :
+			access->old_bytes,
+		access->size);
+}
+
+/* Does this link's keeper want to be asked about it? */
+static bool is_asked(
+	struct worker *w, struct range_link *link, const struct access *access)
+{
+	if (!link->keeper->ops->access)
+		return false;
+	if (link->filter && !filter_matches(link->filter, access)) {
+		atomic_fetch_add_explicit(
+			&link->filtered, 1, memory_order_relaxed);
+		return false;
+	}
+	return !grant_covers(w->session, link, access);
+}
+
+static void ask_link(
+	struct worker *w, struct event *event, struct range_link *link)
+{
 	enum keeper_status status;
 	struct error err;
 
-	gather_new(w, event);
-	event->verdict.kind = VERDICT_PASS;
-	event->verdict.reason[0] = '\0';
-	event->verdict.fault = (struct arch_fault){
-		.vector = ARCH_VECTOR_PF,
-		.error_code = ARCH_PF_USER | ARCH_PF_PRESENT |
-			(access_writes(access->kind) ? ARCH_PF_WRITE : 0) |
-			(access->kind == ACCESS_FETCH ? ARCH_PF_FETCH : 0),
-		.address = access->address + access->kept_first,
-	};
-	if (access->lanes)
-		event->verdict.fault.address = access->lanes[0].address;
-	memcpy(event->verdict.value,
-		access->kind == ACCESS_STORE ? access->new_bytes :
-					       access->old_bytes,
-		access->size);
-	status = keeper_ask(event->range->keeper, access,
-		event->range->fallback, &event->verdict, &err);
+	event->link = link;
+	atomic_fetch_add_explicit(&link->asked, 1, memory_order_relaxed);
+	start_value(event);
+	status = keeper_ask(link->keeper, &event->access, link->fallback,
+		&event->verdict, &err);
 	if (status != KEEPER_OK)
 		event_keeper_failed(w, event, status, &err);
+}
+
+void event_ask(struct worker *w, struct event *event)
+{
+	gather_new(w, event);
 	event->decided = true;
+	if (hold_answer(w, event))
+		return;
+	event->verdict.kind = VERDICT_PASS;
+	for (unsigned i = 0; i < event->range->link_count &&
+		event->verdict.kind == VERDICT_PASS;
+		i++) {
+		struct range_link *link = &event->range->links[i];
+
+		if (is_asked(w, link, &event->access))
+			ask_link(w, event, link);
+	}
 }
 
 /* Call `copy' for every kept byte run of the event's range, lane by lane. */
@@ -425,6 +455,21 @@ void event_apply_absorb(struct worker *w, struct event *event)
 	each_kept(w, event, memory_to_new);
 }
 
+/* Keepers that only watch hear of it now; a condition of theirs counts. */
+static void tell_link(struct range_link *link, const struct event *event,
+	const uint8_t *final_bytes)
+{
+	if (!link->keeper->ops->told)
+		return;
+	if (!link->keeper->ops->access && link->filter &&
+		!filter_matches(link->filter, &event->access)) {
+		atomic_fetch_add_explicit(
+			&link->filtered, 1, memory_order_relaxed);
+		return;
+	}
+	keeper_tell(link->keeper, &event->access, event->outcome, final_bytes);
+}
+
 void event_record(
 	struct worker *w, struct event *event, const uint8_t *final_bytes)
 {
@@ -440,6 +485,8 @@ void event_record(
 	if (s->config.decided)
 		s->config.decided(
 			s->config.ctx, &event->access, event->outcome);
+	for (unsigned i = 0; i < event->range->link_count; i++)
+		tell_link(&event->range->links[i], event, final_bytes);
 }
 
 #define ERRORS_SHOWN_MAX 10
@@ -467,7 +514,7 @@ void event_keeper_failed(struct worker *w, const struct event *event,
 			"custos: keeper of `%s' %s: %s; its default `%s' "
 			"applies\n",
 			event->range->name, what[status], err->text,
-			verdict_name(event->range->fallback));
+			verdict_name(event->link->fallback));
 	if (shown + 1 == ERRORS_SHOWN_MAX)
 		session_say(s,
 			"custos: further keeper errors are only counted\n");

@@ -79,6 +79,7 @@ int session_create(const struct session_config *config, struct session **out,
 {
 	struct session *s = calloc(1, sizeof(*s));
 	pthread_rwlockattr_t attr;
+	pthread_condattr_t cond_attr;
 
 	if (!s)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -95,6 +96,12 @@ int session_create(const struct session_config *config, struct session **out,
 	pthread_rwlock_init(&s->bindings_lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&s->report_mutex, NULL);
+	pthread_mutex_init(&s->grant_mutex, NULL);
+	pthread_mutex_init(&s->hold_mutex, NULL);
+	pthread_condattr_init(&cond_attr);
+	pthread_condattr_setclock(&cond_attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->hold_changed, &cond_attr);
+	pthread_condattr_destroy(&cond_attr);
 	*out = s;
 	return 0;
 }
@@ -105,10 +112,15 @@ void session_destroy(struct session *s)
 		return;
 	for (size_t i = 0; i < SESSION_WORKERS_MAX; i++)
 		worker_destroy(s->workers[i]);
+	hold_destroy_all(s);
 	kept_map_destroy(s->map);
+	free(s->granted);
 	free(s->bindings);
 	pthread_rwlock_destroy(&s->bindings_lock);
 	pthread_mutex_destroy(&s->report_mutex);
+	pthread_mutex_destroy(&s->grant_mutex);
+	pthread_mutex_destroy(&s->hold_mutex);
+	pthread_cond_destroy(&s->hold_changed);
 	free(s);
 }
 
@@ -147,6 +159,8 @@ static void on_process_exit(void *ctx, struct target_thread *thread,
 		(unsigned long long)process->id, process->name,
 		(long long)code);
 	bind_exit(s, process);
+	hold_exit(s, process->id);
+	grant_exit(s, process->id);
 	if (s->config.sink)
 		trace_sink_note(s->config.sink, "process_exit", process->name);
 }
@@ -191,6 +205,8 @@ void session_summary(const struct session *s, struct session_summary *out)
 		.page_mates = atomic_load(&s->page_mates),
 		.spurious = atomic_load(&s->spurious),
 		.steps = atomic_load(&s->steps),
+		.holds = atomic_load(&s->holds),
+		.still_held = atomic_load(&s->held_count),
 		.keeper_errors = atomic_load(&s->keeper_errors),
 		.missed = s->missed,
 		.verified_bytes = s->verified_bytes,

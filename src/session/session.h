@@ -42,6 +42,8 @@ struct session_summary {
 	uint64_t page_mates; /* of them, those that missed every kept byte */
 	uint64_t spurious; /* of them, those at a page open again by then */
 	uint64_t steps; /* instructions single-stepped */
+	uint64_t holds; /* accesses left suspended for a while */
+	uint64_t still_held; /* of them, those never resumed */
 	uint64_t waits; /* times a thread waited for another's decision */
 	uint64_t keeper_errors; /* answers that were not had */
 	uint64_t never_bound; /* ranges that no process ever had mapped */
@@ -63,6 +65,17 @@ int session_run(struct session *session, struct target_result *out_result,
 /* Counters so far (any thread), complete after session_run(). */
 void session_summary(
 	const struct session *session, struct session_summary *out);
+
+/*
+ * How a held access ends: value (size bytes, the access's) for serve. From any
+ * thread, keepers' callbacks included. -ENOENT: no access with this number is
+ * held; -EMSGSIZE: it has another size; -EINVAL: not a verdict to resume with.
+ */
+int session_resume(struct session *session, uint64_t seq,
+	const struct verdict *verdict, const uint8_t *value, size_t size);
+
+/* Take back everything granted of a range. Not from a keeper's callback. */
+void session_revoke(struct session *session, const struct range *range);
 
 /* Memory of a process behind everybody's back, for keepers' scripts. Returns
  * the bytes done. */

@@ -38,6 +38,7 @@ struct span {
 struct event {
 	struct access access;
 	struct range *range;
+	struct range_link *link; /* whose answer verdict is; NULL: nobody's */
 	uint32_t first, count; /* exec accesses; first SPAN_FETCH for a fetch */
 	struct verdict verdict;
 	bool decided; /* the keeper has answered */
@@ -51,6 +52,7 @@ enum carried {
 	CARRIED_AGAIN, /* memory changed, or a lock is missing: from the start */
 	CARRIED_STEP, /* cannot be, or shall not be, emulated */
 	CARRIED_STOP, /* the target stops here, nothing happened */
+	CARRIED_HOLD, /* the process waits here, nothing happened */
 };
 
 /* What serving one target thread needs; used by its host thread only. */
@@ -90,6 +92,7 @@ struct worker {
 	size_t arena_used, arena_capacity;
 
 	uint64_t spurious_ip, spurious_run;
+	struct held *held; /* this stop's earlier answers, or NULL */
 };
 
 /* One page of a range as it is bound for one process. */
@@ -124,6 +127,19 @@ struct session {
 	_Atomic uint64_t by_kind[ACCESS_KIND_MAX];
 	_Atomic uint64_t by_outcome[OUTCOME_MAX];
 	_Atomic uint64_t stops, page_mates, spurious, steps, keeper_errors;
+	_Atomic uint64_t holds;
+
+	/* Suspended accesses; count is read without the mutex. */
+	pthread_mutex_t hold_mutex;
+	pthread_cond_t hold_changed;
+	struct held *held;
+	_Atomic unsigned held_count;
+
+	/* What keepers granted; count is read without the mutex. */
+	pthread_mutex_t grant_mutex;
+	struct granted *granted;
+	size_t granted_capacity;
+	_Atomic size_t granted_count;
 
 	/* guarded by report_mutex */
 	pthread_mutex_t report_mutex;
@@ -149,6 +165,8 @@ void bind_changed(
 	struct session *session, space_t space, uint64_t va, uint64_t len);
 void bind_exit(struct session *session, const struct target_process *process);
 int bind_devices(struct session *session, struct error *err);
+/* A page was open for a while: what it holds now is what it shall hold. */
+void bind_resync(struct session *session, struct kept_page *page);
 /* The run is over: compare what is still bound with its shadow. */
 void bind_verify_all(struct session *session);
 
@@ -204,6 +222,35 @@ void access_record(struct worker *worker, enum carried carried);
 /* step.c: carry the planned instruction out on the real CPU. Pages are locked,
  * events built; answered ones have decided set. */
 enum carried step_instruction(struct worker *worker);
+
+/* hold.c */
+/*
+ * A process that was held and stopped again, at the same instruction. Returns
+ * true when it must go on waiting: some time has passed, let its thread look
+ * at interrupts. Else worker->held has its answers, or is NULL.
+ */
+bool hold_wait(struct worker *worker);
+/* The instruction's fate is decided: forget what was held. */
+void hold_done(struct worker *worker);
+/* Keep what has been answered so far; the last event asked is the held one. */
+enum carried hold_process(struct worker *worker);
+/* The number this access had when it was held, or 0. */
+uint64_t hold_seq(const struct worker *worker, size_t event);
+/* An earlier answer to it; false: ask. */
+bool hold_answer(struct worker *worker, struct event *event);
+void hold_exit(struct session *session, uint64_t process);
+void hold_destroy_all(struct session *session);
+
+/* grant.c */
+/* May this access be made without asking the link's keeper? */
+bool grant_covers(struct session *session, const struct range_link *link,
+	const struct access *access);
+/* The keeper granted it. */
+void grant_give(struct worker *worker, const struct event *event);
+void grant_exit(struct session *session, uint64_t process);
+/* Open the pages of this stop that hold nothing but what is granted to all;
+ * their locks are held. */
+void grant_open_pages(struct worker *worker);
 
 /* copy.c */
 enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,

@@ -292,8 +292,8 @@ static enum verdict_kind ask_stepped(struct worker *w, struct event *event,
 	if (fault)
 		report.fault = *fault;
 	event->verdict.kind = VERDICT_CONTINUE;
-	status = keeper_ask_stepped(event->range->keeper, &event->access,
-		&report, event->range->fallback, &event->verdict, &err);
+	status = keeper_ask_stepped(event->link->keeper, &event->access,
+		&report, event->link->fallback, &event->verdict, &err);
 	if (status != KEEPER_OK)
 		event_keeper_failed(w, event, status, &err);
 	event_say_verdict(w, event);
@@ -391,7 +391,8 @@ static enum carried judge_stores(struct worker *w, const struct before *before)
 		if (event->decided || !access_writes(event->access.kind))
 			continue;
 		carried = access_ask(w, event);
-		if (carried == CARRIED_FAULT || carried == CARRIED_STOP)
+		if (carried == CARRIED_FAULT || carried == CARRIED_STOP ||
+			carried == CARRIED_HOLD)
 			return carried;
 		if (event->outcome == OUTCOME_SERVE &&
 			event->access.kind == ACCESS_RMW) {
@@ -416,7 +417,8 @@ static enum carried ask_reads_left(struct worker *w)
 		if (event->decided || access_writes(event->access.kind))
 			continue;
 		carried = access_ask(w, event);
-		if (carried == CARRIED_FAULT || carried == CARRIED_STOP)
+		if (carried == CARRIED_FAULT || carried == CARRIED_STOP ||
+			carried == CARRIED_HOLD)
 			return carried;
 	}
 	return CARRIED_DONE;
@@ -549,7 +551,7 @@ enum carried step_instruction(struct worker *w)
 	bool again;
 
 	carried = step_once(w, &run, &again);
-	if (carried == CARRIED_AGAIN)
+	if (carried == CARRIED_AGAIN || carried == CARRIED_HOLD)
 		return carried;
 	if (!w->event_count && carried == CARRIED_DONE)
 		atomic_fetch_add(&w->session->page_mates, 1);

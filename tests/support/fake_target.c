@@ -135,7 +135,9 @@ static size_t fake_write(struct target *target, space_t space, uint64_t va,
 static const struct target_process *fake_thread_process(
 	struct target_thread *thread)
 {
-	return &fake_of(thread->target)->process;
+	struct fake_target *fake = fake_of(thread->target);
+
+	return thread->index ? &fake->other_process : &fake->process;
 }
 
 static space_t fake_thread_space(struct target_thread *thread)
@@ -292,6 +294,8 @@ void fake_target_init(struct fake_target *fake)
 		.name = "fake",
 		.space = FAKE_SPACE,
 	};
+	fake->other_process = fake->process;
+	fake->other_process.id = 2;
 	for (unsigned i = 0; i < 2; i++) {
 		struct fake_thread *t = &fake->threads[i];
 

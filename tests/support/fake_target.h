@@ -26,7 +26,8 @@ struct fake_thread {
 
 struct fake_target {
 	struct target target;
-	struct target_process process;
+	/* Of thread 0 and 1, in one address space; the first is started. */
+	struct target_process process, other_process;
 	_Alignas(4096) uint8_t pages[FAKE_PAGES][4096];
 	bool closed[FAKE_PAGES], unmapped[FAKE_PAGES], read_only[FAKE_PAGES];
 	struct fake_thread threads[2];

@@ -73,8 +73,10 @@ static void impossible_answers_become_the_fallback(void **state)
 		[VERDICT_SERVE] = "yyyyyyyyn",
 		[VERDICT_ABSORB] = "nyynnynyn",
 		[VERDICT_DENY] = "yyyyyyyyy",
-		[VERDICT_STEP] = "yyyynnnny",
+		[VERDICT_STEP] = "yyyyyyyyy",
 		[VERDICT_STOP] = "yyyyyyyyy",
+		[VERDICT_HOLD] = "yyyynnnnn",
+		[VERDICT_GRANT] = "yyyyyyyyn",
 		[VERDICT_CONTINUE] = "nnnnnnnny",
 		[VERDICT_ROLLBACK] = "nnnnnnnny",
 	};

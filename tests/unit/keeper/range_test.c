@@ -50,7 +50,7 @@ static void specifications_become_bytes(void **state)
 		assert_ptr_equal(range->image, cases[i].image);
 		assert_int_equal(range->address, cases[i].address);
 		assert_int_equal(range->length, cases[i].length);
-		assert_int_equal(range->fallback, VERDICT_DENY);
+		assert_int_equal(range->links[0].fallback, VERDICT_DENY);
 		assert_false(range->device);
 		range_set_destroy(set);
 	}

@@ -372,11 +372,11 @@ static void a_range_can_have_callbacks_of_its_own(void **state)
 	assert_int_equal(range_set_count(set), 5);
 	assert_string_equal(range_set_get(set, 1)->name, "counter");
 	assert_string_equal(range_set_get(set, 2)->name, "mine");
-	assert_int_equal(range_set_get(set, 1)->fallback, VERDICT_PASS);
-	assert_int_equal(range_set_get(set, 2)->fallback, VERDICT_DENY);
+	assert_int_equal(range_set_get(set, 1)->links[0].fallback, VERDICT_PASS);
+	assert_int_equal(range_set_get(set, 2)->links[0].fallback, VERDICT_DENY);
 	assert_int_equal(range_set_get(set, 3)->address, 0x404028);
 	assert_true(range_set_get(set, 4)->device);
-	assert_ptr_equal(range_set_get(set, 4)->keeper, q.keeper);
+	assert_ptr_equal(range_set_get(set, 4)->links[0].keeper, q.keeper);
 	for (uint32_t i = 1; i < 5; i++) {
 		asked_init(&q, q.keeper, ACCESS_LOAD);
 		q.access.range = i;

@@ -29,6 +29,10 @@ struct test_keeper {
 	struct told told[LOG_MAX];
 	unsigned count;
 	enum verdict_kind answer; /* to access() */
+	uint32_t hold_ms;
+	enum grant grant;
+	unsigned told_count;
+	enum outcome told_outcome;
 	uint64_t value; /* for serve */
 	enum keeper_status fail;
 	/* stepped() */
@@ -58,6 +62,8 @@ static enum keeper_status on_access(struct keeper *keeper,
 		return k->fail;
 	}
 	verdict->kind = k->answer;
+	verdict->hold_ms = k->hold_ms;
+	verdict->grant = k->grant;
 	if (k->answer == VERDICT_SERVE)
 		memcpy(verdict->value, &k->value,
 			access->size < 8 ? access->size : 8);
@@ -83,6 +89,17 @@ static enum keeper_status on_stepped(struct keeper *keeper,
 	return KEEPER_OK;
 }
 
+static void on_told(struct keeper *keeper, const struct access *access,
+	enum outcome outcome, const uint8_t *final_bytes)
+{
+	struct test_keeper *k = (struct test_keeper *)keeper;
+
+	(void)access;
+	(void)final_bytes;
+	k->told_count++;
+	k->told_outcome = outcome;
+}
+
 static void on_destroy(struct keeper *keeper)
 {
 	(void)keeper; /* part of the fixture */
@@ -96,9 +113,16 @@ static const struct keeper_ops test_keeper_ops = {
 	.destroy = on_destroy,
 };
 
+static const struct keeper_ops watcher_ops = {
+	.name = "watcher",
+	.help = "is only told",
+	.told = on_told,
+	.destroy = on_destroy,
+};
+
 struct fixture {
 	struct fake_target *fake;
-	struct test_keeper keeper, other;
+	struct test_keeper keeper, other, watcher;
 	struct image *image;
 	struct range_set *ranges;
 	struct names *names;
@@ -162,6 +186,7 @@ static int setup(void **state)
 	f->fake->process.image = f->image;
 	keeper_init(&f->keeper.keeper, &test_keeper_ops);
 	keeper_init(&f->other.keeper, &test_keeper_ops);
+	keeper_init(&f->watcher.keeper, &watcher_ops);
 	f->ranges = range_set_create();
 	f->names = names_create();
 	config = (struct session_config){
@@ -188,6 +213,7 @@ static int teardown(void **state)
 	free(elf_bytes);
 	keeper_destroy(&f->keeper.keeper);
 	keeper_destroy(&f->other.keeper);
+	keeper_destroy(&f->watcher.keeper);
 	free(f);
 	return 0;
 }
@@ -779,7 +805,7 @@ static void a_failing_keeper_has_its_default_applied(void **state)
 
 	f->keeper.fail = KEEPER_ERROR;
 	f->keeper.answer = VERDICT_SERVE;
-	keep(f, "0x401000+8", &f->keeper)->fallback = VERDICT_DENY;
+	keep(f, "0x401000+8", &f->keeper)->links[0].fallback = VERDICT_DENY;
 	set_memory(f, X, 7);
 	go(f, store_body);
 	assert_true(f->fake->threads[0].faulted);
@@ -885,6 +911,266 @@ static void a_denied_copy_leaves_memory_alone(void **state)
 	assert_int_equal(*fake_target_byte(f->fake, X), 0);
 }
 
+static void the_keepers_of_a_range_are_asked_in_turn(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	keep(f, "0x401000+8", &f->watcher);
+	keep(f, "0x401000+8", &f->other);
+	f->other.answer = VERDICT_ABSORB;
+	set_memory(f, X, 7);
+	go(f, store_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->other.count, 1);
+	assert_int_equal(f->watcher.told_count, 1);
+	assert_int_equal(f->watcher.told_outcome, OUTCOME_ABSORB);
+	assert_int_equal(memory(f, X), 7);
+	assert_int_equal(f->summary.accesses, 1);
+}
+
+static void an_answer_ends_the_asking(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	keep(f, "0x401000+8", &f->other);
+	f->keeper.answer = VERDICT_SERVE;
+	f->keeper.value = 9;
+	go(f, store_body);
+	assert_int_equal(f->other.count, 0);
+	assert_int_equal(memory(f, X), 9);
+}
+
+static void what_a_condition_leaves_out_is_not_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct filter *filter = calloc(1, sizeof(*filter));
+	struct range *range = keep(f, "0x401000+8", &f->keeper);
+	struct error err;
+
+	assert_int_equal(filter_parse("load", NULL, 0, filter, &err), 0);
+	range_set_filter(range, filter);
+	f->keeper.answer = VERDICT_DENY;
+	go(f, store_body);
+	assert_int_equal(f->keeper.count, 0);
+	assert_int_equal(memory(f, X), 0x55);
+	assert_int_equal(f->summary.accesses, 1);
+	assert_int_equal(range->links[0].filtered, 1);
+}
+
+static void resume(struct fixture *f, uint64_t seq, enum verdict_kind kind,
+	uint64_t value, size_t size, int want)
+{
+	struct verdict verdict = { .kind = kind };
+
+	assert_int_equal(session_resume(f->session, seq, &verdict,
+				 (const uint8_t *)&value, size),
+		want);
+}
+
+static void hold_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+	struct fake_thread *second = &fake->threads[1];
+
+	GPR(f, RBX) = X;
+	GPR(f, RAX) = 0x55;
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+	assert_int_equal(REGS(f).rip, FAKE_CODE);
+	assert_int_equal(memory(f, X), 7);
+	/* It stops again and is not asked again. */
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+	assert_int_equal(f->keeper.count, 1);
+	/* Others are not kept waiting. */
+	f->keeper.answer = VERDICT_PASS;
+	second->regs.gpr[ARCH_RBX] = X;
+	fake_target_run_insn(fake, 1, (const uint8_t[]){ INC_MEM }, 3);
+	assert_int_equal(memory(f, X), 8);
+	assert_int_equal(f->keeper.count, 2);
+	/* What cannot end it. */
+	resume(f, 99, VERDICT_PASS, 0, 0, -ENOENT);
+	resume(f, 1, VERDICT_HOLD, 0, 0, -EINVAL);
+	resume(f, 1, VERDICT_SERVE, 0, 4, -EMSGSIZE);
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+	assert_int_equal(memory(f, X), 8);
+	/* What does. */
+	resume(f, 1, VERDICT_SERVE, 0x66, 8, 0);
+	assert_int_equal(RUN(f, STORE_RAX), TARGET_RESUME);
+	assert_int_equal(REGS(f).rip, FAKE_CODE + 3);
+	assert_int_equal(memory(f, X), 0x66);
+	resume(f, 1, VERDICT_PASS, 0, 0, -ENOENT);
+}
+
+static void a_held_access_waits_for_its_word(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_HOLD;
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 7);
+	go(f, hold_body);
+	assert_int_equal(f->keeper.count, 2);
+	assert_int_equal(f->keeper.told[0].access.seq, 1);
+	assert_int_equal(f->keeper.told[1].access.seq, 2);
+	assert_int_equal(f->summary.accesses, 2);
+	assert_int_equal(f->summary.holds, 1);
+	assert_int_equal(f->summary.still_held, 0);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void hold_too_long_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X;
+	GPR(f, RAX) = 0x55;
+	for (int i = 0; i < 1000 && REGS(f).rip == FAKE_CODE; i++)
+		RUN(f, STORE_RAX);
+}
+
+static void a_hold_of_limited_time_ends_with_the_default(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_HOLD;
+	f->keeper.hold_ms = 5;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, hold_too_long_body);
+	assert_int_equal(memory(f, X), 0x55);
+	assert_int_equal(f->keeper.count, 1);
+}
+
+static void held_for_ever_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X;
+	RUN(f, STORE_RAX);
+	f->summary.still_held = 99;
+	session_summary(f->session, &f->summary);
+	assert_int_equal(f->summary.still_held, 1);
+}
+
+static void what_was_never_resumed_ends_with_its_process(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_HOLD;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, held_for_ever_body);
+	assert_int_equal(f->summary.still_held, 0);
+	assert_int_equal(f->summary.accesses, 0);
+}
+
+static void movs_held_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	set_memory(f, X + 4096, 0x77);
+	GPR(f, RSI) = X + 4096;
+	GPR(f, RDI) = X;
+	/* movsb: its load is answered, its store is held */
+	RUN(f, 0xa4);
+	assert_int_equal(f->other.count, 1);
+	resume(f, 2, VERDICT_PASS, 0, 0, 0);
+	RUN(f, 0xa4);
+	assert_int_equal(*fake_target_byte(f->fake, X), 0x77);
+}
+
+static void nobody_is_asked_twice_for_a_held_instruction(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_HOLD;
+	keep(f, "0x401000+8", &f->keeper);
+	keep(f, "0x402000+8", &f->other);
+	go(f, movs_held_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->other.count, 1);
+	assert_int_equal(f->summary.accesses, 2);
+}
+
+static void granted_process_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+	struct fake_thread *second = &fake->threads[1];
+
+	GPR(f, RBX) = X;
+	RUN(f, STORE_RAX);
+	RUN(f, LOAD_RAX);
+	assert_int_equal(f->keeper.count, 1);
+	f->keeper.answer = VERDICT_PASS;
+	second->regs.gpr[ARCH_RBX] = X;
+	fake_target_run_insn(fake, 1, (const uint8_t[]){ INC_MEM }, 3);
+	assert_int_equal(f->keeper.count, 2);
+	assert_true(fake->closed[1]);
+}
+
+static void a_grant_to_a_process_is_its_own(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_GRANT;
+	f->keeper.grant = GRANT_PROCESS;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, granted_process_body);
+	assert_int_equal(f->summary.accesses, 3);
+}
+
+static void granted_all_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	GPR(f, RBX) = X;
+	GPR(f, RAX) = 1;
+	RUN(f, STORE_RAX);
+	assert_false(fake->closed[1]);
+	/* Nobody sees this one. */
+	set_memory(f, X, 1234);
+	session_revoke(f->session, range_set_get(f->ranges, 0));
+	assert_true(fake->closed[1]);
+	f->keeper.answer = VERDICT_PASS;
+	RUN(f, LOAD_RAX);
+	assert_int_equal(f->keeper.count, 2);
+}
+
+static void a_grant_to_all_opens_the_page_until_revoked(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_GRANT;
+	f->keeper.grant = GRANT_ALL;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, granted_all_body);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void granted_beside_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	GPR(f, RBX) = X;
+	RUN(f, STORE_RAX);
+	assert_true(fake->closed[1]);
+	RUN(f, STORE_RAX);
+	assert_int_equal(f->keeper.count, 1);
+}
+
+static void a_grant_opens_no_page_with_others_bytes(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_GRANT;
+	f->keeper.grant = GRANT_ALL;
+	keep(f, "0x401000+8", &f->keeper);
+	keep(f, "0x401100+8", &f->other);
+	go(f, granted_beside_body);
+}
+
 #define ROUNDS 20000
 
 static void *count_up(void *arg)
@@ -962,6 +1248,16 @@ int main(void)
 		TEST(a_range_follows_its_mappings),
 		TEST(the_kernels_copies_are_accesses_too),
 		TEST(a_denied_copy_leaves_memory_alone),
+		TEST(the_keepers_of_a_range_are_asked_in_turn),
+		TEST(an_answer_ends_the_asking),
+		TEST(what_a_condition_leaves_out_is_not_asked),
+		TEST(a_held_access_waits_for_its_word),
+		TEST(a_hold_of_limited_time_ends_with_the_default),
+		TEST(what_was_never_resumed_ends_with_its_process),
+		TEST(nobody_is_asked_twice_for_a_held_instruction),
+		TEST(a_grant_to_a_process_is_its_own),
+		TEST(a_grant_to_all_opens_the_page_until_revoked),
+		TEST(a_grant_opens_no_page_with_others_bytes),
 		TEST(two_threads_lose_nothing),
 	};
 

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What keepers granted: accesses that are made without asking them again. To
+ * one process: they still stop, and pass. To all: the page itself is opened
+ * when nothing else is kept in it, and accesses cost nothing and are not seen,
+ * until the keeper revokes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "session/session_impl.h"
+
+struct granted {
+	const struct range *range;
+	const struct range_link *link;
+	uint64_t process; /* 0: all */
+	bool writes;
+};
+
+/* With the mutex held. */
+static bool covers(const struct session *s, const struct range_link *link,
+	uint64_t process, bool writes)
+{
+	for (size_t i = 0; i < s->granted_count; i++) {
+		const struct granted *g = &s->granted[i];
+
+		if (g->link == link && (g->writes || !writes) &&
+			(!g->process || g->process == process))
+			return true;
+	}
+	return false;
+}
+
+bool grant_covers(struct session *s, const struct range_link *link,
+	const struct access *access)
+{
+	bool found;
+
+	if (!atomic_load_explicit(&s->granted_count, memory_order_relaxed))
+		return false;
+	pthread_mutex_lock(&s->grant_mutex);
+	found = covers(
+		s, link, access->process, access_writes(access->kind));
+	pthread_mutex_unlock(&s->grant_mutex);
+	return found;
+}
+
+/* With the mutex held. */
+static bool reserve(struct session *s)
+{
+	size_t capacity = s->granted_capacity * 2 + 8;
+	struct granted *granted;
+
+	if (s->granted_count < s->granted_capacity)
+		return true;
+	granted = realloc(s->granted, capacity * sizeof(*granted));
+	if (!granted)
+		return false;
+	s->granted = granted;
+	s->granted_capacity = capacity;
+	return true;
+}
+
+void grant_give(struct worker *w, const struct event *event)
+{
+	struct session *s = w->session;
+	const struct verdict *v = &event->verdict;
+	uint64_t process =
+		v->grant == GRANT_ALL ? 0 : event->access.process;
+
+	pthread_mutex_lock(&s->grant_mutex);
+	if (!covers(s, event->link, process, v->grant_writes)) {
+		if (reserve(s))
+			s->granted[s->granted_count++] = (struct granted){
+				event->range, event->link, process,
+				v->grant_writes };
+		else
+			session_say(s,
+				"custos: out of memory: a grant is lost; its "
+				"keeper is asked again\n");
+	}
+	pthread_mutex_unlock(&s->grant_mutex);
+}
+
+/* Take out all entries for which gone() says so. */
+static void remove_granted(struct session *s, const struct range *range,
+	uint64_t process)
+{
+	size_t left = 0;
+
+	pthread_mutex_lock(&s->grant_mutex);
+	for (size_t i = 0; i < s->granted_count; i++)
+		if (range ? s->granted[i].range != range :
+			    s->granted[i].process != process)
+			s->granted[left++] = s->granted[i];
+	atomic_store(&s->granted_count, left);
+	pthread_mutex_unlock(&s->grant_mutex);
+}
+
+void grant_exit(struct session *s, uint64_t process)
+{
+	remove_granted(s, NULL, process);
+}
+
+/* Is every kept byte of the page granted to all, for reading and writing, and
+ * does nobody want to be told of its accesses? */
+static bool is_free(struct session *s, const struct kept_page *page)
+{
+	for (size_t i = 0; i < kept_page_count(page); i++) {
+		const struct range *range = kept_page_piece(page, i)->range;
+
+		for (unsigned n = 0; n < range->link_count; n++) {
+			const struct range_link *link = &range->links[n];
+
+			if (link->keeper->ops->told ||
+				!covers(s, link, 0, true))
+				return false;
+		}
+	}
+	return true;
+}
+
+void grant_open_pages(struct worker *w)
+{
+	struct session *s = w->session;
+	struct error err;
+
+	if (!atomic_load_explicit(&s->granted_count, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&s->grant_mutex);
+	for (unsigned i = 0; i < w->locked_count; i++) {
+		struct kept_page *page = w->locked[i];
+
+		if (!is_free(s, page) || kept_page_is_open(page))
+			continue;
+		kept_page_set_open(page, true);
+		if (target_open_page(
+			    s->config.target, kept_page_frame(page), &err))
+			session_say(s, "custos: %s\n", err.text);
+	}
+	pthread_mutex_unlock(&s->grant_mutex);
+}
+
+struct revoking {
+	struct session *session;
+	const struct range *range;
+};
+
+static bool holds_range(const struct kept_page *page, const struct range *range)
+{
+	for (size_t i = 0; i < kept_page_count(page); i++)
+		if (kept_page_piece(page, i)->range == range)
+			return true;
+	return false;
+}
+
+/* Close a page again; what was stored meanwhile becomes what must be. */
+static void close_again(void *ctx, struct kept_page *page)
+{
+	struct revoking *r = ctx;
+	struct session *s = r->session;
+	struct error err;
+
+	if (!kept_page_is_open(page) || !holds_range(page, r->range))
+		return;
+	if (target_close_page(s->config.target, kept_page_frame(page), &err))
+		session_say(s, "custos: %s\n", err.text);
+	bind_resync(s, page);
+	kept_page_set_open(page, false);
+}
+
+void session_revoke(struct session *s, const struct range *range)
+{
+	struct revoking r = { s, range };
+
+	remove_granted(s, range, 0);
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	kept_map_each(s->map, close_again, &r);
+	pthread_rwlock_unlock(&s->bindings_lock);
+}
