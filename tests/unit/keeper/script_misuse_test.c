@@ -62,8 +62,8 @@ static const struct misuse answers[] = {
 	{ "return stop({})", LOAD, KEEPER_ERROR, "stop wants its reason" },
 	{ "return deny('x', 'zz')", LOAD, KEEPER_ERROR, "no fault 'zz'" },
 	{ "return deny('x', {})", LOAD, KEEPER_ERROR, "bad argument" },
-	{ "return step", ACCESS_IPC_SRC, KEEPER_ERROR,
-		"step is no answer to a ipc_src" },
+	{ "return absorb", ACCESS_IPC_SRC, KEEPER_ERROR,
+		"absorb is no answer to a ipc_src" },
 };
 
 static const struct misuse errors[] = {
