@@ -86,6 +86,12 @@ struct target_handler {
 	/* It will not run again; its frames are not yet used for others. */
 	void (*process_exit)(void *ctx, struct target_thread *thread,
 		const struct target_process *process, int64_t code);
+	/* Bytes [offset, offset + size) of a closed frame were loaded or
+	 * stored and nobody was asked: the guest's kernel did it, or a KVM
+	 * that emulates, and there was no other way. Over already. May be
+	 * NULL. */
+	void (*unseen)(void *ctx, struct target_thread *thread, frame_t frame,
+		uint32_t offset, uint32_t size, bool stored);
 	/* Text for people about the target's misfortune: a process's fault,
 	 * a panic with registers and backtrace. Complete lines. */
 	void (*report)(void *ctx, const char *text, size_t len);

@@ -14,31 +14,63 @@
 
 #define PAGES_MAX 4
 
-void vmm_exit_kernel_access(struct vcpu *vcpu)
+void vmm_tell_unseen(
+	struct vcpu *vcpu, uint64_t gpa, uint64_t len, bool stored)
 {
-	uint64_t rip = vcpu_kvm_regs(vcpu)->rip, open[PAGES_MAX];
-	enum target_step step = TARGET_STEP_CANNOT;
-	struct error err = { 0 };
-	struct arch_fault fault = { 0 };
-	uint8_t code[ARCH_INSN_MAX];
-	size_t count = 0, len;
+	const struct target_handler *handler = vcpu->vm->handler;
 
-	len = vmm_read(vcpu->vm, vcpu_kvm_sregs(vcpu)->cr3, rip, code,
+	if (handler->unseen)
+		handler->unseen(handler->ctx, &vcpu->thread,
+			gpa >> ARCH_PAGE_SHIFT,
+			(uint32_t)(gpa & ARCH_PAGE_MASK), (uint32_t)len,
+			stored);
+}
+
+/* What is in its way, and the pages of it. */
+struct obstacles {
+	struct step_touch touch[PAGES_MAX];
+	uint64_t pages[PAGES_MAX];
+	size_t count;
+};
+
+/* Step, each time with one more page open, until nothing is in the way. */
+static enum target_step step_through(struct vcpu *vcpu, struct obstacles *o,
+	struct arch_fault *fault, struct error *err)
+{
+	uint64_t rip = vcpu_kvm_regs(vcpu)->rip;
+	enum target_step step = TARGET_STEP_CANNOT;
+	uint8_t code[ARCH_INSN_MAX];
+	size_t len = vmm_read(vcpu->vm, vcpu_kvm_sregs(vcpu)->cr3, rip, code,
 		sizeof(code));
-	while (count < PAGES_MAX &&
-		vmm_step_find_closed(
-			vcpu, code, len, open, count, &open[count])) {
-		open[count++] &= ~ARCH_PAGE_MASK;
-		step = vmm_step(vcpu, open, count, &fault, &err);
-		if (step != TARGET_STEP_FAULT || fault.error_code ||
-			fault.vector != ARCH_VECTOR_PF)
+
+	while (o->count < PAGES_MAX &&
+		vmm_step_find_closed(vcpu, code, len, o->pages, o->count,
+			&o->touch[o->count])) {
+		o->pages[o->count] = o->touch[o->count].va & ~ARCH_PAGE_MASK;
+		o->count++;
+		step = vmm_step(vcpu, o->pages, o->count, fault, err);
+		if (step != TARGET_STEP_FAULT || fault->error_code ||
+			fault->vector != ARCH_VECTOR_PF)
 			break;
 	}
-	if (!count)
+	return step;
+}
+
+void vmm_exit_kernel_access(struct vcpu *vcpu)
+{
+	struct arch_fault fault = { 0 };
+	struct obstacles o = { .count = 0 };
+	struct error err = { 0 };
+	enum target_step step = step_through(vcpu, &o, &fault, &err);
+
+	if (!o.count)
 		return; /* open again by now: it goes through */
 	switch (step) {
 	case TARGET_STEP_DONE:
 		vcpu->stats.kernel_accesses++;
+		for (size_t i = 0; i < o.count; i++)
+			vmm_tell_unseen(vcpu, o.touch[i].gpa, o.touch[i].size,
+				o.touch[i].stores);
 		return;
 	case TARGET_STEP_FAULT:
 		vcpu->fault = fault;

@@ -13,12 +13,17 @@
 #include "base/log.h"
 #include "vmm/vmm_impl.h"
 
-static void count(struct vcpu *vcpu)
+/* Those at pages open again by now are nobody's business. */
+static void count(struct vcpu *vcpu, uint64_t gpa, uint32_t len, bool stored)
 {
+	if (!vmm_device_at(vcpu->vm, gpa) &&
+		!vmm_ram_is_closed(&vcpu->vm->ram, gpa))
+		return;
 	if (vcpu_is_user(vcpu))
 		vcpu->stats.missed_accesses++;
 	else
 		vcpu->stats.kernel_accesses++;
+	vmm_tell_unseen(vcpu, gpa, len, stored);
 }
 
 void vmm_exit_mmio(struct vcpu *vcpu)
@@ -40,7 +45,6 @@ void vmm_exit_mmio(struct vcpu *vcpu)
 			gpa, vcpu->thread.index);
 		return;
 	}
-	count(vcpu);
 	log_debug(LOG_VMM, "cpu %u: %s of %u bytes at gpa 0x%" PRIx64
 		" by way of mmio, rip 0x%" PRIx64,
 		vcpu->thread.index, run->mmio.is_write ? "store" : "load", len,
@@ -52,4 +56,5 @@ void vmm_exit_mmio(struct vcpu *vcpu)
 		memcpy(run->mmio.data, bytes, len);
 	else if (!run->mmio.is_write)
 		memset(run->mmio.data, 0xff, len);
+	count(vcpu, gpa, len, run->mmio.is_write);
 }

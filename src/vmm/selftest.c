@@ -216,8 +216,15 @@ static void *watchdog(void *arg)
 
 static int run(struct trial *trial, struct error *err)
 {
-	const struct target_handler handler = { trial, on_access, on_copy,
-		on_space_changed, on_start, on_process_exit, on_report };
+	const struct target_handler handler = {
+		.ctx = trial,
+		.access = on_access,
+		.copy = on_copy,
+		.space_changed = on_space_changed,
+		.process_start = on_start,
+		.process_exit = on_process_exit,
+		.report = on_report,
+	};
 	struct target_result result;
 	pthread_t thread;
 	int rc = pthread_create(&thread, NULL, watchdog, trial);

@@ -145,11 +145,15 @@ static enum target_step faulted(
 static enum target_step blocked(
 	struct step *s, struct arch_fault *fault, struct error *err)
 {
-	*fault = (struct arch_fault){ .vector = ARCH_VECTOR_PF };
+	struct step_touch touch;
+
 	restore(s);
 	if (vmm_step_find_closed(s->vcpu, s->code, s->code_len, s->view->pages,
-		    s->view->page_count, &fault->address))
+		    s->view->page_count, &touch)) {
+		*fault = (struct arch_fault){ .vector = ARCH_VECTOR_PF,
+			.address = touch.va };
 		return TARGET_STEP_FAULT;
+	}
 	error_set(err, -EFAULT,
 		"the instruction at 0x%" PRIx64
 		" touches a kept page custos cannot find",

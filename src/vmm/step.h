@@ -27,11 +27,18 @@ enum step_form vmm_step_classify(const uint8_t *code, size_t len);
 enum target_step vmm_step_syscall(
 	struct vcpu *vcpu, const uint8_t *code, struct error *err);
 
+/* A part of what an instruction touches, within one page. */
+struct step_touch {
+	uint64_t va, gpa;
+	uint64_t size;
+	bool stores; /* perhaps; what is not known is taken to load */
+};
+
 /*
- * The address of a byte that the instruction at rip touches or is made of,
- * in a closed page other than those given; false when there is none.
+ * The first bytes that the instruction at rip touches or is made of in a
+ * closed page other than those given; false when there are none.
  */
 bool vmm_step_find_closed(struct vcpu *vcpu, const uint8_t *code, size_t len,
-	const uint64_t *open_pages, size_t open_count, uint64_t *out);
+	const uint64_t *open_pages, size_t open_count, struct step_touch *out);
 
 #endif

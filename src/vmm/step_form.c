@@ -142,50 +142,56 @@ struct search {
 	size_t open_count;
 };
 
-static bool is_closed_at(const struct search *s, uint64_t va)
+/* Is the byte at out->va in the way? Then fills out->gpa. */
+static bool is_closed_at(const struct search *s, struct step_touch *out)
 {
 	struct paging_path path;
 	struct vmm *vm = s->vcpu->vm;
 
 	for (size_t i = 0; i < s->open_count; i++)
-		if (s->open_pages[i] == (va & ~ARCH_PAGE_MASK))
+		if (s->open_pages[i] == (out->va & ~ARCH_PAGE_MASK))
 			return false;
-	if (!paging_walk(vcpu_kvm_sregs(s->vcpu)->cr3, va, vmm_ram_read_word,
-		    &vm->ram, &path))
+	if (!paging_walk(vcpu_kvm_sregs(s->vcpu)->cr3, out->va,
+		    vmm_ram_read_word, &vm->ram, &path))
 		return false;
+	out->gpa = path.gpa;
 	return vmm_device_at(vm, path.gpa) ||
 		vmm_ram_is_closed(&vm->ram, path.gpa);
 }
 
-/* The first byte of [va, va + size) in a closed page. */
-static bool find_in(
-	const struct search *s, uint64_t va, uint64_t size, uint64_t *out)
+/* The first part of [va, va + size) in a closed page. */
+static bool find_in(const struct search *s, uint64_t va, uint64_t size,
+	struct step_touch *out)
 {
-	uint64_t at = va, last = va + size - 1;
+	uint64_t last = va + size - 1;
 
-	for (;;) {
-		if (is_closed_at(s, at)) {
-			*out = at;
+	for (out->va = va;;) {
+		uint64_t next = (out->va & ~ARCH_PAGE_MASK) + ARCH_PAGE_SIZE;
+
+		if (is_closed_at(s, out)) {
+			out->size = (next - 1 < last ? next - 1 : last) -
+				out->va + 1;
 			return true;
 		}
-		at = (at & ~ARCH_PAGE_MASK) + ARCH_PAGE_SIZE;
-		if (at > last || at <= va)
+		if (next > last || next <= va)
 			return false;
+		out->va = next;
 	}
 }
 
 static bool find_operand(const struct search *s, const struct insn *insn,
-	const struct insn_operand *op, uint64_t *out)
+	const struct insn_operand *op, struct step_touch *out)
 {
 	uint32_t size = op->size ? op->size : s->vcpu->vm->kvm.xsave_size;
 
+	out->stores = access_writes(op->kind);
 	return find_in(s,
 		vmm_operand_address(insn, op, vmm_vcpu_regs(s->vcpu)), size,
 		out);
 }
 
 bool vmm_step_find_closed(struct vcpu *vcpu, const uint8_t *code, size_t len,
-	const uint64_t *open_pages, size_t open_count, uint64_t *out)
+	const uint64_t *open_pages, size_t open_count, struct step_touch *out)
 {
 	struct search s = { vcpu, open_pages, open_count };
 	const struct arch_regs *regs;
@@ -193,6 +199,7 @@ bool vmm_step_find_closed(struct vcpu *vcpu, const uint8_t *code, size_t len,
 
 	vcpu->regs_read = false;
 	regs = vmm_vcpu_regs(vcpu);
+	out->stores = false;
 	if (decode_insn(code, len, &insn))
 		return find_in(&s, regs->rip, len ? len : 1, out);
 	if (find_in(&s, regs->rip, insn.length, out))
@@ -201,5 +208,6 @@ bool vmm_step_find_closed(struct vcpu *vcpu, const uint8_t *code, size_t len,
 		if (find_operand(&s, &insn, &insn.operands[i], out))
 			return true;
 	/* Implicit uses of the stack. */
+	out->stores = false;
 	return find_in(&s, regs->gpr[ARCH_RSP] - 8, 16, out);
 }

@@ -139,6 +139,9 @@ void vmm_exit_handle(struct vcpu *vcpu);
 void vmm_exit_access(struct vcpu *vcpu);
 /* The same at CPL 0: exit_kernel.c. */
 void vmm_exit_kernel_access(struct vcpu *vcpu);
+/* Tell the handler that [gpa, gpa + len) was accessed behind its back. */
+void vmm_tell_unseen(
+	struct vcpu *vcpu, uint64_t gpa, uint64_t len, bool stored);
 bool vmm_vector_has_error_code(enum arch_vector vector);
 void vmm_exit_io(struct vcpu *vcpu);
 void vmm_exit_mmio(struct vcpu *vcpu);

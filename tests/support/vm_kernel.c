@@ -152,9 +152,15 @@ static void on_report(void *ctx, const char *text, size_t len)
 
 struct target_handler vm_handler(struct vm *vm)
 {
-	return (struct target_handler){ vm, on_access, on_copy,
-		on_space_changed, on_process_start, on_process_exit,
-		on_report };
+	return (struct target_handler){
+		.ctx = vm,
+		.access = on_access,
+		.copy = on_copy,
+		.space_changed = on_space_changed,
+		.process_start = on_process_start,
+		.process_exit = on_process_exit,
+		.report = on_report,
+	};
 }
 
 struct target_result vm_run(struct vm *vm, const struct target_handler *handler)

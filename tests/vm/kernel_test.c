@@ -73,8 +73,15 @@ static void on_space_changed(void *ctx, struct target_thread *thread,
 
 static struct target_handler handler_of(struct run *run)
 {
-	return (struct target_handler){ run, on_access, on_copy,
-		on_space_changed, on_start, on_process_exit, on_report };
+	return (struct target_handler){
+		.ctx = run,
+		.access = on_access,
+		.copy = on_copy,
+		.space_changed = on_space_changed,
+		.process_start = on_start,
+		.process_exit = on_process_exit,
+		.report = on_report,
+	};
 }
 
 static void setup(struct run *run, unsigned cpus)

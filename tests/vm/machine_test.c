@@ -189,6 +189,17 @@ static void fill_and_close(void *ctx, struct target_thread *thread,
 	close_page_1(ctx, thread, process);
 }
 
+static void note_unseen(void *ctx, struct target_thread *thread, frame_t frame,
+	uint32_t offset, uint32_t size, bool stored)
+{
+	struct watch *w = ctx;
+
+	(void)thread;
+	if (frame == vm_page_frame(w->target, w->space, 1) && offset == 8 &&
+		size == 8 && !stored)
+		w->stops++;
+}
+
 static void kernels_access_is_performed_and_counted(void **state)
 {
 	struct target_handler handler;
@@ -199,12 +210,14 @@ static void kernels_access_is_performed_and_counted(void **state)
 	(void)state;
 	watch_setup(&w, &peeks, &(struct vm_options){ 0 }, &handler);
 	handler.process_start = fill_and_close;
+	handler.unseen = note_unseen;
 	result = vm_run(&w.vm, &handler);
 	assert_int_equal(result.end, TARGET_EXITED);
 	assert_int_equal(result.code, 77);
 	vmm_get_stats(w.target, &stats);
 	assert_int_equal(stats.kernel_accesses, 1);
 	assert_int_equal(stats.missed_accesses, 0);
+	assert_int_equal(w.stops, 1);
 	vm_teardown(&w.vm);
 }
 
