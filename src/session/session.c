@@ -165,6 +165,37 @@ static void on_process_exit(void *ctx, struct target_thread *thread,
 		trace_sink_note(s->config.sink, "process_exit", process->name);
 }
 
+/* A load of kept bytes that no keeper saw; a store shows in the shadow, where
+ * there is one. */
+static void on_unseen(void *ctx, struct target_thread *thread, frame_t frame,
+	uint32_t offset, uint32_t size, bool stored)
+{
+	struct session *s = ctx;
+	struct kept_page *page = kept_map_find(s->map, frame);
+	const struct kept_piece *piece = NULL;
+	size_t i;
+
+	(void)thread;
+	if (!page)
+		return;
+	kept_page_lock(page);
+	i = kept_page_lower(page, offset);
+	if (i < kept_page_count(page))
+		piece = kept_page_piece(page, i);
+	if (piece && piece->first < offset + size &&
+		!(stored && piece->shadow)) {
+		pthread_mutex_lock(&s->report_mutex);
+		if (!s->missed++)
+			snprintf(s->missed_why, sizeof(s->missed_why),
+				"the guest's kernel itself %s `%s', where no "
+				"keeper could be asked",
+				stored ? "stored to" : "loaded from",
+				piece->range->name);
+		pthread_mutex_unlock(&s->report_mutex);
+	}
+	kept_page_unlock(page);
+}
+
 static void on_report(void *ctx, const char *text, size_t len)
 {
 	struct session *s = ctx;
@@ -183,6 +214,7 @@ int session_run(
 		.space_changed = on_space_changed,
 		.process_start = on_process_start,
 		.process_exit = on_process_exit,
+		.unseen = on_unseen,
 		.report = on_report,
 	};
 	int ret = bind_devices(s, err);
