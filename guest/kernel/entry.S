@@ -8,6 +8,7 @@
 #define CPU_USER_RSP 0
 #define CPU_TSS_RSP0 16
 #define FRAME_CS 152 /* offset in struct frame */
+#define FRAME_SIZE 184
 #define USER_DATA 0x1b
 #define USER_CODE 0x23
 #define VECTOR_SYSCALL 0x100
@@ -125,12 +126,29 @@ pop_frame:
 	add $16, %rsp
 	iretq
 
+/* Backtraces go on from here to what was interrupted: where in the frame its
+ * registers are, for debuggers only. */
+	.cfi_sections .debug_frame
 trap_from_kernel:
+	.cfi_startproc
+	.cfi_signal_frame
+	.cfi_def_cfa %rsp, FRAME_SIZE
+	.cfi_offset %rbx, 24 - FRAME_SIZE
+	.cfi_offset %rbp, 40 - FRAME_SIZE
+	.cfi_offset %r12, 96 - FRAME_SIZE
+	.cfi_offset %r13, 104 - FRAME_SIZE
+	.cfi_offset %r14, 112 - FRAME_SIZE
+	.cfi_offset %r15, 120 - FRAME_SIZE
+	.cfi_offset %rip, 144 - FRAME_SIZE
+	.cfi_offset %rsp, 168 - FRAME_SIZE
 	mov %rsp, %rdi
 	sub $8, %rsp
+	.cfi_adjust_cfa_offset 8
 	call trap_kernel
 	add $8, %rsp
+	.cfi_adjust_cfa_offset -8
 	jmp pop_frame
+	.cfi_endproc
 
 /* void entry_resume(struct process *): leave the kernel for the first time. */
 	.globl entry_resume

@@ -75,6 +75,7 @@ struct process {
 
 _Static_assert(offsetof(struct process, frame) == 8, "entry.S");
 _Static_assert((8 + sizeof(struct frame)) % 16 == 0, "entry.S");
+_Static_assert(sizeof(struct frame) == 184, "FRAME_SIZE of entry.S");
 _Static_assert(offsetof(struct frame, cs) == 152, "entry.S");
 _Static_assert(sizeof(struct process) <= PAGE_SIZE, "one frame");
 

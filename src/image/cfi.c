@@ -79,6 +79,7 @@ struct common {
 	uint64_t code_factor;
 	int64_t data_factor;
 	uint8_t encoding; /* of the addresses in entries */
+	bool is_signal;
 	bool augmented; /* entries have a length of augmentation data */
 };
 
@@ -144,7 +145,9 @@ static void read_augmentation(const struct section *section,
 				(uint8_t)cfi_read(&data, 1) & 0x0f);
 		else if (*text == 'L')
 			cfi_read(&data, 1);
-		else if (*text != 'S' && *text != 'B')
+		else if (*text == 'S')
+			out->is_signal = true;
+		else if (*text != 'B')
 			break;
 	}
 	cursor->bad |= data.bad;
@@ -161,7 +164,7 @@ static bool read_common(const struct section *section,
 
 	*out = (struct common){ .encoding = DW_EH_PE_absptr };
 	if (len == room || (version != 1 && version != 3 && version != 4) ||
-		(*text && *text != 'z'))
+		(*text && *text != 'z' && strcmp(text, "S")))
 		return false;
 	cursor.at += len + 1;
 	if (version == 4 && cfi_read(&cursor, 2) != 8)
@@ -171,7 +174,10 @@ static bool read_common(const struct section *section,
 	if ((version == 1 ? cfi_read(&cursor, 1) : cfi_read_uleb(&cursor)) !=
 		CFI_RIP)
 		return false;
-	if (*text)
+	/* Assemblers write no z in .debug_frame. */
+	if (*text == 'S')
+		out->is_signal = true;
+	else if (*text)
 		read_augmentation(section, &cursor, text + 1, out);
 	out->instructions = cursor;
 	return !cursor.bad;
@@ -260,6 +266,7 @@ static void add_entry(struct cfi_table *table, const struct section *section,
 		return;
 	entry.common = common.instructions;
 	entry.own = cursor;
+	entry.is_signal = common.is_signal;
 	entry.code_factor = common.code_factor;
 	entry.data_factor = common.data_factor;
 	append(table, &entry); /* out of memory: one function less */

@@ -57,6 +57,7 @@ struct cfi_row {
 /* One function's description. */
 struct cfi_entry {
 	uint64_t start, end; /* of the code it is about */
+	bool is_signal; /* its caller did not call: it was interrupted */
 	struct cfi_cursor common, own; /* instructions */
 	uint64_t code_factor;
 	int64_t data_factor;

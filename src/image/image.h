@@ -90,6 +90,9 @@ bool image_line_at(const struct image *image, uint64_t address,
  */
 struct image_frame {
 	uint64_t rip, rsp, rbp, rbx, r12, r13, r14, r15;
+	/* Set by image_unwind(): what came here was an exception, so rip is no
+	 * return address either. */
+	bool interrupted;
 };
 typedef bool (*image_read_fn)(void *ctx, uint64_t va, uint64_t *out);
 bool image_unwind(const struct image *image, struct image_frame *frame,

@@ -260,6 +260,7 @@ static bool unwind_rbp(const struct image *image, struct image_frame *frame,
 		!read(ctx, frame->rbp, &rbp) ||
 		!read(ctx, frame->rbp + 8, &rip) || !is_code(image, rip))
 		return false;
+	frame->interrupted = false;
 	frame->rsp = frame->rbp + 16;
 	frame->rbp = rbp;
 	frame->rip = rip;
@@ -277,6 +278,7 @@ static bool unwind_entry(const struct image *image, struct image_frame *frame,
 		symbol.address != frame->rip ||
 		!read(ctx, frame->rsp, &rip) || !is_code(image, rip))
 		return false;
+	frame->interrupted = false;
 	frame->rsp += 8;
 	frame->rip = rip;
 	return true;
@@ -286,13 +288,18 @@ bool image_unwind(const struct image *image, struct image_frame *frame,
 	bool innermost, image_read_fn read, void *ctx)
 {
 	/* A call may be a function's last instruction: look at the call. */
-	uint64_t at = innermost ? frame->rip : frame->rip - 1;
+	bool exact = innermost || frame->interrupted;
+	uint64_t at = exact ? frame->rip : frame->rip - 1;
 	const struct cfi_entry *entry = cfi_table_find(&image->cfi, at);
 	struct cfi_row row;
 
-	if (entry && cfi_entry_run(entry, at, &row))
-		return unwind_cfi(&row, frame, read, ctx);
-	if (innermost && unwind_entry(image, frame, read, ctx))
+	if (entry && cfi_entry_run(entry, at, &row)) {
+		if (!unwind_cfi(&row, frame, read, ctx))
+			return false;
+		frame->interrupted = entry->is_signal;
+		return true;
+	}
+	if (exact && unwind_entry(image, frame, read, ctx))
 		return true;
 	return unwind_rbp(image, frame, read, ctx);
 }

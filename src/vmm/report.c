@@ -105,7 +105,7 @@ static void add_backtrace(struct buf *out, struct subject *s)
 	const uint64_t *g = s->regs.gpr;
 	struct image_frame frame = { s->regs.rip, g[ARCH_RSP], g[ARCH_RBP],
 		g[ARCH_RBX], g[ARCH_R12], g[ARCH_R13], g[ARCH_R14],
-		g[ARCH_R15] };
+		g[ARCH_R15], .interrupted = true };
 
 	if (!s->image)
 		return;
@@ -113,7 +113,8 @@ static void add_backtrace(struct buf *out, struct subject *s)
 		/* A return address is behind its call, perhaps in another
 		 * function. */
 		buf_printf(out, "  #%-2d ", i);
-		add_place(out, s, i ? frame.rip - 1 : frame.rip);
+		add_place(out, s,
+			frame.interrupted ? frame.rip : frame.rip - 1);
 		buf_add_char(out, '\n');
 		if (!image_unwind(s->image, &frame, i == 0, read_stack, s))
 			return;
