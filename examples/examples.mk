@@ -8,11 +8,9 @@ $(BUILD)/examples/%.c.o: examples/%.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)$(CC) $(PROGRAM_CFLAGS) $(GUEST_WARN) -c $< -o $@
 
-$(BUILD)/examples/%.elf: $(BUILD)/examples/%.c.o $(GUEST)/crt0.o \
-		$(GUEST)/libcustos-guest.a guest/lib/guest.ld
+$(BUILD)/examples/%.elf: $(BUILD)/examples/%.c.o $(PROGRAM_DEPS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(GUEST_LDFLAGS) -Wl,-T,guest/lib/guest.ld $(GUEST)/crt0.o \
-		$< $(GUEST)/libcustos-guest.a -o $@
+	$(Q)$(PROGRAM_LINK)
 
 examples: $(EXAMPLES)
 all: examples

@@ -32,7 +32,19 @@ $(FIXTURE): tests/unit/image/fixture.c tests/unit/image/fixture.S
 		-fcf-protection=none -Wl,--build-id=none $^ -o $@
 $(BUILD)/tests/unit/image/debug_test: | $(FIXTURE)
 
-tests: all $(UNIT_TESTS) $(VM_TESTS)
+# A kernel that breaks at the first thing a program prints.
+BROKEN_KERNEL := $(GUEST)/broken_kernel.elf
+BROKEN_OBJ := $(BUILD)/tests/support/broken_kernel.o
+$(BROKEN_OBJ): tests/support/broken/kernel.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(KERNEL_CFLAGS) $(GUEST_WARN) -c $< -o $@
+$(BROKEN_KERNEL): $(KERNEL_OBJ) $(BROKEN_OBJ) guest/kernel/kernel.ld
+	$(call say,LD,$@)
+	$(Q)$(CC) $(GUEST_LDFLAGS) -Wl,-T,guest/kernel/kernel.ld \
+		-Wl,--wrap=console_call_write $(KERNEL_OBJ) $(BROKEN_OBJ) -o $@
+
+tests: all $(BROKEN_KERNEL) $(UNIT_TESTS) $(VM_TESTS)
 
 check: tests
 	$(Q)$(RUN_TESTS) $(TESTS)
@@ -40,7 +52,7 @@ check-unit: $(UNIT_TESTS)
 	$(Q)$(RUN_TESTS) $(UNIT_TESTS)
 check-vm: all $(VM_TESTS)
 	$(Q)$(RUN_TESTS) $(VM_TESTS)
-check-cli: all
+check-cli: all $(BROKEN_KERNEL)
 	$(Q)$(RUN_TESTS) $(CLI_TESTS) $(EXAMPLE_TESTS)
 .PHONY: tests check check-unit check-vm check-cli
 -include $(addsuffix .c.d,$(UNIT_TESTS) $(VM_TESTS)) \
@@ -49,7 +61,7 @@ check-cli: all
 # ---- the same tests on stock kvm-amd, in a machine that QEMU emulates ----
 SVM_TESTS ?= tests/svm/machine_test.sh tests/project/runner_test.sh \
 	$(VM_TESTS) $(CLI_TESTS) $(EXAMPLE_TESTS)
-check-svm: all $(VM_TESTS)
+check-svm: all $(BROKEN_KERNEL) $(VM_TESTS)
 	$(Q)tests/svm/run -b $(BUILD) tests $(SVM_TESTS) || \
 		{ code=$$?; [ $$code = 77 ] || exit $$code; }
 .PHONY: check-svm

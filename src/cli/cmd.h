@@ -6,6 +6,8 @@
 #ifndef CUSTOS_CLI_CMD_H
 #define CUSTOS_CLI_CMD_H
 
+#include <stdio.h>
+
 /* Exit codes that are custos's own; others are the target's. */
 enum cli_exit {
 	CLI_OK = 0,
@@ -38,6 +40,9 @@ int cmd_fail(const char *name, const char *format, ...)
 /* The same for wrong usage: adds where to find help. */
 int cmd_usage_error(const char *name, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* What `custos help' prints. */
+void cmd_list(FILE *out);
 
 int cmd_run(int argc, char **argv);
 int cmd_decode(int argc, char **argv);

@@ -21,13 +21,12 @@ static void reserve_standard_streams(void)
 
 int main(int argc, char **argv)
 {
-	char *help[] = { "help", NULL };
 	const struct cmd *cmd;
 
 	reserve_standard_streams();
 	log_init();
 	if (argc < 2) {
-		cmd_help(1, help);
+		cmd_list(stderr);
 		return CLI_FAILED;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
@@ -35,6 +34,13 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
 		printf("custos %s\n", CUSTOS_VERSION);
 		return fflush(stdout) ? CLI_FAILED : CLI_OK;
+	}
+	if (argv[1][0] == '-') {
+		fprintf(stderr,
+			"custos: unknown option `%s'; `custos help' lists the "
+			"commands\n",
+			argv[1]);
+		return CLI_FAILED;
 	}
 	cmd = cmd_find(argv[1]);
 	if (!cmd) {

@@ -185,7 +185,7 @@ static enum probe_status check_guest(
 	struct selftest result;
 	struct error err = { 0 };
 
-	if (strcmp(p->path, "/dev/kvm"))
+	if (strcmp(p->path, vmm_kvm_path()))
 		return set(check, PROBE_WARN, "", "not tried on %s", p->path);
 	if (vmm_selftest(&result, &err))
 		return set(check, PROBE_FAIL,
@@ -215,7 +215,7 @@ _Static_assert(sizeof(rows) / sizeof(rows[0]) <= PROBE_CHECKS_MAX, "room");
 
 void vmm_probe(const char *path, struct probe *out)
 {
-	struct probing probing = { .path = path ? path : "/dev/kvm" };
+	struct probing probing = { .path = path ? path : vmm_kvm_path() };
 
 	memset(out, 0, sizeof(*out));
 	out->usable = true;
