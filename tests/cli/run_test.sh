@@ -55,8 +55,8 @@ run run "$guest/hello.elf" one "two three" ""
 expect "arguments are passed" 0 "argument 1: one" "argument 2: two three" \
 	"argument 3: " "nothing was kept"
 run run -k counter "$counter" 2
-expect "accesses and summary" 0 "store  counter+0 8" "0x1 -> 0x2" \
-	"custos: exited with code 0" "(4 load, 2 store)" "missed        0" \
+expect "accesses and summary" 0 "store counter+0 8" "0x1 -> 0x2" \
+	"custos: exited with code 0" "(4 load, 2 store)" "missed 0" \
 	"(counter.c:12)"
 if [ "$(cat "$work/out")" = "counter = 2" ]; then
 	pass "standard output is the program's alone"
@@ -144,7 +144,7 @@ expect "start and finish" 0 "it starts" "it saw	4	2	0	counter.c:12"
 run run "$guest/fault.elf" null
 expect "a program's fault is reported" 139 "fault.elf: page fault" \
 	"null" "fault.c:" "store to 0x0" " registers:" " code:" \
-	" backtrace:" "#1  main+0x" "exited with code 139"
+	" backtrace:" "#1 main+0x" "exited with code 139"
 for pair in divide:136 undefined:132 breakpoint:133 jump:139 privileged:139
 do
 	run run "$guest/fault.elf" "${pair%:*}"
@@ -155,8 +155,8 @@ done
 run run --kernel "$guest/broken_kernel.elf" "$guest/hello.elf"
 expect "a kernel's panic is reported, from where it happened" 134 \
 	"guest kernel panic on CPU 0: exception 14 in the kernel" \
-	" registers:" " code:" "  broken_follow (" \
-	"  __wrap_console_call_write+0x" "crashed with code 134"
+	" registers:" " code:" "#5 broken_follow (" \
+	"#6 __wrap_console_call_write+0x" "crashed with code 134"
 # or ecx, [rbx] all over its first page
 head -c 4096 /dev/zero | tr '\0' '\013' >"$work/page"
 cp "$guest/kernel.elf" "$work/kernel.elf"

@@ -55,7 +55,7 @@ run()
 }
 
 # expect WHAT CODE [TEXT...]: the code of the latest run; each text in a line of
-# what it printed on standard error or output.
+# what it printed on standard error or output, runs of blanks as one.
 expect()
 {
 	what=$1 want=$2
@@ -66,7 +66,8 @@ expect()
 		return
 	fi
 	for text in "$@"; do
-		cat "$work/out" "$work/err" | grep -qF -e "$text" && continue
+		cat "$work/out" "$work/err" | tr -s ' ' |
+			grep -qF -e "$text" && continue
 		echo "not there: $text" >"$work/why"
 		fail "$what" "$work/why" "$work/out" "$work/err"
 		return
