@@ -110,10 +110,21 @@ static int open_images(struct run *run)
 
 /* ---- what a script may ask of us ---- */
 
+/* In its place among the accesses, when these go to standard error, too. */
 static void script_print(void *ctx, const char *text, size_t len)
 {
-	(void)ctx;
-	fwrite(text, 1, len, stderr);
+	struct run *run = ctx;
+	struct buf line = BUF_INIT;
+
+	if (!run->sink || run->options.output) {
+		fwrite(text, 1, len, stderr);
+	} else if (run->options.json) {
+		buf_add(&line, text, len - 1); /* without its newline */
+		trace_sink_note(run->sink, "print", buf_str(&line));
+		buf_fini(&line);
+	} else {
+		trace_sink_lines(run->sink, text, len);
+	}
 }
 
 static size_t script_read(

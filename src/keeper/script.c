@@ -90,6 +90,8 @@ static int explain(lua_State *lua)
 static void describe_failure(struct script *script, int status,
 	const char *text, struct error *err)
 {
+	const struct script_budget *b = &script->budget;
+	const char *at = b->refused_at[0] ? b->refused_at : script->path;
 	struct buf where = BUF_INIT;
 
 	if (script->access)
@@ -99,14 +101,12 @@ static void describe_failure(struct script *script, int status,
 	else if (!script->loading)
 		buf_printf(&where, " (in callback %s)",
 			script_callback_names[script->callback]);
-	if (status == LUA_ERRMEM && script->budget.expired)
+	if (status == LUA_ERRMEM && b->expired)
 		error_set(err, -EINVAL, "%s: ran longer than %" PRIu64 " ms%s",
-			script->path, script->budget.time_ns / 1000000,
-			buf_str(&where));
+			at, b->time_ns / 1000000, buf_str(&where));
 	else if (status == LUA_ERRMEM)
 		error_set(err, -EINVAL, "%s: out of memory (limit %zu KiB)%s",
-			script->path, script->budget.memory_max >> 10,
-			buf_str(&where));
+			at, b->memory_max >> 10, buf_str(&where));
 	else if (status == LUA_ERRERR)
 		error_set(err, -EINVAL, "%s: an error in handling an error%s",
 			script->path, buf_str(&where));

@@ -33,6 +33,9 @@ struct script_budget {
 	bool started; /* the two below are set */
 	uint64_t wall_start, cpu_start;
 	bool expired; /* cut: everything raises until the call is over */
+	/* "watch.lua:3", where memory was refused last in this call; or "".
+	 * Lua's own error of memory has no position. */
+	char refused_at[LUA_IDSIZE + 16];
 };
 
 /* keep{...} of the script's. */

@@ -22,6 +22,7 @@
  */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -87,6 +88,7 @@ void script_budget_begin(struct script *script, unsigned ms)
 	b->time_ns = (uint64_t)ms * 1000000;
 	b->started = b->expired = false;
 	b->unchecked = 0;
+	b->refused_at[0] = '\0';
 }
 
 void script_budget_end(struct script *script)
@@ -99,6 +101,24 @@ void script_budget_end(struct script *script)
 }
 
 /* ---- memory ---- */
+
+/* Looking at the stack allocates nothing, and is right at any allocation. */
+static void note_refusal(struct script *script)
+{
+	struct script_budget *b = &script->budget;
+	lua_Debug where;
+
+	if (!script->lua)
+		return;
+	for (int i = 0; lua_getstack(script->lua, i, &where); i++) {
+		lua_getinfo(script->lua, "Sl", &where);
+		if (where.currentline <= 0)
+			continue;
+		snprintf(b->refused_at, sizeof(b->refused_at), "%s:%d",
+			where.short_src, where.currentline);
+		return;
+	}
+}
 
 static bool may_grow(struct script *script, size_t old, size_t wanted)
 {
@@ -125,8 +145,10 @@ static void *allocate(void *ctx, void *block, size_t old, size_t wanted)
 		script->budget.memory_used -= old;
 		return NULL;
 	}
-	if (wanted > old && !may_grow(script, old, wanted))
+	if (wanted > old && !may_grow(script, old, wanted)) {
+		note_refusal(script);
 		return NULL;
+	}
 	moved = realloc(block, wanted);
 	if (!moved) {
 		/* Lua relies on shrinking; the old block is large enough. */

@@ -174,7 +174,7 @@ static const struct misuse endless[] = {
 	{ "for w in ('x'):gmatch('') do while true do end end", LOAD,
 		KEEPER_TIMEOUT, "longer" },
 	{ "local s = ('x'):rep(1e7) while true do local t = s .. s end", LOAD,
-		KEEPER_TIMEOUT, "longer" },
+		KEEPER_TIMEOUT, ":3: ran longer" },
 	{ "while true do string.rep('', 1 << 62) end", LOAD, KEEPER_TIMEOUT,
 		"longer" },
 	{ "setmetatable(_G, {__index = function(t, k) while true do end end}) "
@@ -185,10 +185,10 @@ static const struct misuse endless[] = {
 
 static const struct misuse greedy[] = {
 	{ "local t = {} for i = 1, 1e9 do t[i] = {} end", LOAD, KEEPER_ERROR,
-		"out of memory (limit 4096 KiB) (in callback load, access "
+		":3: out of memory (limit 4096 KiB) (in callback load, access "
 		"17)" },
 	{ "local s = 'x' while true do s = s .. s end", LOAD, KEEPER_ERROR,
-		"out of memory" },
+		":3: out of memory" },
 	{ "return serve(string.rep('x', 1 << 30))", LOAD, KEEPER_ERROR,
 		"out of memory" },
 	{ "pcall(string.rep, 'x', 1 << 30) pcall(string.rep, 'x', 1 << 30) "
