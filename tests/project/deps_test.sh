@@ -31,6 +31,10 @@ case \"\$*\" in *install*|*-S*) >'$dir/installed';; esac
 	fake rpm "[ -e '$dir/installed' ]"
 }
 
+# As on a machine with KVM, unless said otherwise.
+CUSTOS_KVM=/dev/null
+export CUSTOS_KVM
+
 deps()
 {
 	PATH=$dir/bin sh "$top/tools/deps" "$@" >"$dir/out" 2>&1
@@ -71,6 +75,14 @@ system apt-get
 deps --test
 check "--test asks for cmocka and QEMU" \
 	logged 'libcmocka-dev qemu-system-x86'
+system apt-get
+deps
+check "with KVM: no QEMU unless asked" sh -c "! grep -q qemu '$dir/log'"
+system apt-get
+CUSTOS_KVM=$dir/none deps
+check "without KVM: asks for QEMU, which the demo needs" \
+	logged 'qemu-system-x86 busybox-static'
+check "without KVM: no cmocka unless asked" sh -c "! grep -q cmocka '$dir/log'"
 system apt-get
 deps --print
 check "--print says what is missing" said 'apt-get install .*libelf-dev'
