@@ -48,6 +48,7 @@ fi
 
 for file in share/man/man1/custos.1 share/man/man1/custos-run.1 \
 	share/bash-completion/completions/custos \
+	share/doc/custos/README.md share/doc/custos/examples \
 	include/custos/decode.h; do
 	check "$file is there" test -e "$dir/usr/$file"
 done
