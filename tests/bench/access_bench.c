@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "keeper/script.h"
 #include "tests/bench/bench.h"
+#include "tests/support/guest_run.h"
 
 #define ROUNDS 7
 
@@ -27,25 +29,46 @@ static const char script[] =
 	"function store(a) n = n + a.new end\n"
 	"function rmw(a) n = n + a.new end\n";
 
+static struct keeper *open_script(const char *path)
+{
+	const struct script_options options = { 0 };
+	struct keeper *keeper;
+	struct error err = { 0 };
+
+	if (script_open(path, &options, &keeper, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		exit(1);
+	}
+	return keeper;
+}
+
+static double seconds(const struct kind *kind, unsigned count)
+{
+	char text[16];
+	struct guest_run run = {
+		.program = "hammer",
+		.args = { kind->what, text },
+		.keep = { "word" },
+		.keeper = kind->script ? open_script(kind->script) : NULL,
+	};
+
+	snprintf(text, sizeof(text), "%u", count);
+	guest_run(&run);
+	keeper_destroy(run.keeper);
+	if (run.summary.accesses == count)
+		return run.seconds;
+	fprintf(stderr, "bench: %llu of %u accesses seen\n",
+		(unsigned long long)run.summary.accesses, count);
+	exit(1);
+}
+
 /* Starting and ending a machine is no part of an access's cost. */
 static double per_access(const struct kind *kind)
 {
-	struct bench_run few = { .what = kind->what,
-		.count = accesses / 10,
-		.keep = "word",
-		.script = kind->script };
-	struct bench_run many = few;
+	unsigned few = accesses / 10;
+	double start = seconds(kind, few);
 
-	many.count = accesses;
-	bench_run(&few);
-	bench_run(&many);
-	if (many.accesses != many.count) {
-		fprintf(stderr, "bench: %llu of %llu accesses seen\n",
-			(unsigned long long)many.accesses,
-			(unsigned long long)many.count);
-		exit(1);
-	}
-	return (many.seconds - few.seconds) / (double)(many.count - few.count);
+	return (seconds(kind, accesses) - start) / (accesses - few);
 }
 
 static const char *write_script(void)
