@@ -18,7 +18,13 @@ static void exit_nothing(struct vcpu *vcpu)
 
 static void exit_shutdown(struct vcpu *vcpu)
 {
-	vmm_crash(vcpu, "triple fault on CPU %u", vcpu->thread.index);
+	/* SVM's KVM resets such a CPU before it tells us: no guest of ours
+	 * runs at the reset vector without page tables. */
+	bool reset = vmm_vcpu_regs(vcpu)->rip == 0xfff0 &&
+		!vmm_ops.thread_space(&vcpu->thread);
+
+	vmm_crash(vcpu, "triple fault on CPU %u%s", vcpu->thread.index,
+		reset ? " (what it did is not known: KVM has reset it)" : "");
 }
 
 static void exit_fail_entry(struct vcpu *vcpu)
