@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest kernel and a program of its own in the monitor. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -224,12 +225,44 @@ static void hello_stepped_instruction_by_instruction_is_the_same(void **state)
 	teardown(&run);
 }
 
+/* ---- nobody reads what it prints ---- */
+
+static void broken_console_ends_the_run_with_a_reason(void **state)
+{
+	struct target_result result = { TARGET_EXITED, 0 };
+	struct vmm_config config = VMM_CONFIG_INIT;
+	struct target_handler handler;
+	struct error err = { 0 };
+	struct run run;
+	int fds[2];
+
+	(void)state;
+	setup(&run, 1);
+	target_destroy(run.target);
+	assert_int_equal(pipe(fds), 0);
+	close(fds[0]);
+	config.memory = 16 << 20;
+	config.modules = (const struct image *const[]){ run.image };
+	config.module_count = 1;
+	config.console_fd = fds[1];
+	if (vmm_create(&config, &run.target, &err))
+		fail_msg("%s", err.text);
+	handler = handler_of(&run);
+	assert_int_equal(
+		target_run(run.target, &handler, &result, &err), -EPIPE);
+	assert_int_equal(result.end, TARGET_FAILED);
+	assert_non_null(strstr(err.text, "cannot write what the guest prints"));
+	close(fds[1]);
+	teardown(&run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hello_says_hello),
 		cmocka_unit_test(
 			hello_stepped_instruction_by_instruction_is_the_same),
+		cmocka_unit_test(broken_console_ends_the_run_with_a_reason),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,8 @@
 #include "tests/support/vm_kernel.h"
 #include "vmm/vmm_impl.h"
 
+static uint64_t vm_seed; /* of the present machine's randomness */
+
 /* What the access handler of a test knows. */
 struct watch {
 	struct vm vm; /* first: vm_handler()'s context */
@@ -368,6 +370,76 @@ static void views_are_rebuilt_when_tables_change(void **state)
 	vm_teardown(&w.vm);
 }
 
+/* ---- page tables that make no sense ---- */
+
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) +
+		UINT64_C(1442695040888963407);
+	return *seed >> 16;
+}
+
+/* An entry as a kernel gone mad may leave it. */
+static uint64_t mad_entry(uint64_t *seed, uint64_t entry)
+{
+	static const uint64_t places[] = { CUSTOS_RAM_BASE, CUSTOS_DEVICE_BASE,
+		CUSTOS_MONITOR_BASE, CUSTOS_ALIAS_BASE, 0,
+		UINT64_C(0x000ffffffffff000) };
+	uint64_t at = places[next_random(seed) % 6];
+
+	if (next_random(seed) % 4 == 0)
+		return entry ^ UINT64_C(1) << (next_random(seed) % 64);
+	return (at + ((next_random(seed) % 300) << 12)) |
+		(next_random(seed) & 0xff) | 7;
+}
+
+/* ctx->last is the seed. The step may end in any way that is not a crash of
+ * ours; the tables are right again before the guest goes on. */
+static enum target_resume step_on_mad_tables(
+	void *ctx, struct target_thread *thread)
+{
+	struct watch *w = ctx;
+	struct vmm *vmm = vmm_of(w->vm.target);
+	struct arch_regs regs = *target_thread_regs(thread);
+	uint64_t va = VM_PAGE(1), *entry, saved;
+	struct paging_path path;
+
+	if (!w->count)
+		w->last = vmm->cpus[0].stats.access_stops + vm_seed;
+	assert_true(paging_walk(target_thread_space(thread), va,
+		vmm_ram_read_word, &vmm->ram, &path));
+	entry = (void *)vmm_gpa_range(&vmm->ram,
+		path.entry_gpa[next_random(&w->last) % 4], 8);
+	saved = *entry;
+	*entry = mad_entry(&w->last, saved);
+	w->step = target_thread_step(thread, &va, 1, &w->fault, &w->err);
+	*entry = saved;
+	target_thread_set_regs(thread, &regs);
+	return ++w->count < 40 ? TARGET_RESUME : TARGET_STOP;
+}
+
+static void mad_page_tables_do_not_hurt_the_monitor(void **state)
+{
+	struct target_handler handler;
+	struct target_result result;
+	struct error err;
+	struct watch w;
+
+	(void)state;
+	for (vm_seed = 1; vm_seed <= 10; vm_seed++) {
+		memset(&w, 0, sizeof(w));
+		vm_setup(&w.vm, &increments, &(struct vm_options){ 0 });
+		handler = vm_handler(&w.vm);
+		handler.access = step_on_mad_tables;
+		handler.process_start = close_page_1;
+		target_run(w.vm.target, &handler, &result, &err);
+		assert_true(w.count > 0);
+		if (result.end == TARGET_FAILED)
+			assert_true(err.text[0]);
+		vm_teardown(&w.vm);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +453,7 @@ int main(void)
 		cmocka_unit_test(rolled_back_step_leaves_no_trap),
 		cmocka_unit_test(instruction_without_trap_is_refused),
 		cmocka_unit_test(views_are_rebuilt_when_tables_change),
+		cmocka_unit_test(mad_page_tables_do_not_hurt_the_monitor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
