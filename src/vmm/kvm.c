@@ -33,7 +33,8 @@ _Static_assert(CUSTOS_ALIAS_BASE + CUSTOS_RAM_MAX <= UINT64_C(1) << PHYS_BITS,
 
 /* One per line: capability, mask, minimum, name, purpose, optional. */
 const struct kvm_need vmm_kvm_needs[] = {
-	{ KVM_CAP_USER_MEMORY, 0, 1, "KVM_CAP_USER_MEMORY", "guest memory", 0 },
+	{ KVM_CAP_USER_MEMORY, 0, 1, "KVM_CAP_USER_MEMORY",
+		"guest memory", 0 },
 	{ KVM_CAP_SYNC_MMU, 0, 1, "KVM_CAP_SYNC_MMU",
 		"closing pages under a running guest", 0 },
 	{ KVM_CAP_NR_MEMSLOTS, 0, SLOTS, "KVM_CAP_NR_MEMSLOTS",
@@ -42,7 +43,8 @@ const struct kvm_need vmm_kvm_needs[] = {
 		"registers without a system call", 0 },
 	{ KVM_CAP_IMMEDIATE_EXIT, 0, 1, "KVM_CAP_IMMEDIATE_EXIT",
 		"stopping a vCPU", 0 },
-	{ KVM_CAP_IRQCHIP, 0, 1, "KVM_CAP_IRQCHIP", "timer and interrupts", 0 },
+	{ KVM_CAP_IRQCHIP, 0, 1, "KVM_CAP_IRQCHIP",
+		"timer and interrupts", 0 },
 	{ KVM_CAP_SET_TSS_ADDR, 0, 1, "KVM_CAP_SET_TSS_ADDR", "VMX", 0 },
 	{ KVM_CAP_EXT_CPUID, 0, 1, "KVM_CAP_EXT_CPUID", "CPU features", 0 },
 	{ KVM_CAP_MP_STATE, 0, 1, "KVM_CAP_MP_STATE", "starting vCPUs", 0 },

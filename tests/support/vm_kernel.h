@@ -62,7 +62,8 @@ void vm_setup(struct vm *vm, const struct vm_code *code,
 void vm_teardown(struct vm *vm);
 
 /* target_run() that fails the test when it fails. */
-struct target_result vm_run(struct vm *vm, const struct target_handler *handler);
+struct target_result vm_run(
+	struct vm *vm, const struct target_handler *handler);
 
 /* Close or open user page n, or find its bytes. Fail the test when that
  * fails. */

@@ -270,7 +270,8 @@ static void random_programs_never_leave_ram(void **state)
 			.flags = PF_R | PF_X };
 		const struct custos_segment *out;
 
-		seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+		seed = seed * UINT64_C(6364136223846793005) +
+			UINT64_C(1442695040888963407);
 		s.va = seed >> (seed >> 58);
 		s.file_size = seed >> 20 & 0xfff;
 		s.mem_size = s.file_size + 1 + (seed >> 32 & 0xfffff);
