@@ -386,6 +386,27 @@ static void describe_end(const struct run *run, struct buf *out)
 			end_name(run), exit_code(run), run->seconds);
 }
 
+/* Nothing seen there means nothing: say so. */
+static void describe_unmapped(const struct run *run, struct buf *out)
+{
+	for (size_t i = 0; i < range_set_count(run->ranges); i++) {
+		const struct range *range = range_set_get(run->ranges, i);
+
+		if (range->device || range->ever_bound)
+			continue;
+		if (!run->options.json) {
+			buf_printf(out,
+				"custos: `%s' was never mapped by a process of "
+				"%s: nothing was kept there\n",
+				range->name, image_name(range->image));
+			continue;
+		}
+		buf_add_str(out, "{\"event\":\"never_mapped\",\"text\":");
+		buf_add_json(out, range->name, strlen(range->name));
+		buf_add_str(out, "}\n");
+	}
+}
+
 #define SUMMARY_SITES 20
 
 static void describe_counts(struct run *run, struct buf *out)
@@ -408,6 +429,7 @@ static void summarize(struct run *run)
 	if (run->options.quiet)
 		return;
 	describe_end(run, &out);
+	describe_unmapped(run, &out);
 	describe_counts(run, &out);
 	if (run->sink)
 		trace_sink_lines(run->sink, buf_str(&out), out.len);

@@ -257,6 +257,13 @@ static void text_site(const struct trace_names *names,
 	buf_fini(&word);
 }
 
+/* "process_start" as people write it. */
+static void add_words(const char *kind, struct buf *out)
+{
+	for (; *kind; kind++)
+		trace_add_clean(out, *kind == '_' ? " " : kind, 1);
+}
+
 /* A note may be several lines of the caller's: each becomes one of ours. */
 static void text_note(const char *kind, const char *text, struct buf *out)
 {
@@ -264,7 +271,7 @@ static void text_note(const char *kind, const char *text, struct buf *out)
 		size_t len = strcspn(text, "\n");
 
 		buf_add_str(out, "-- ");
-		add_clean_str(out, kind);
+		add_words(kind, out);
 		buf_add_str(out, ": ");
 		trace_add_clean(out, text, len);
 		buf_add_char(out, '\n');

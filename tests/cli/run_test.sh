@@ -55,7 +55,7 @@ run run "$guest/hello.elf" one "two three" ""
 expect "arguments are passed" 0 "argument 1: one" "argument 2: two three" \
 	"argument 3: " "nothing was kept"
 run run -k counter "$counter" 2
-expect "accesses and summary" 0 "store counter+0 8" "0x1 -> 0x2" \
+expect "accesses and summary" 0 "-- process start: counter.elf" "store counter+0 8" "0x1 -> 0x2" \
 	"custos: exited with code 0" "(4 load, 2 store)" "missed 0" \
 	"(counter.c:12)"
 if [ "$(cat "$work/out")" = "counter = 2" ]; then
@@ -100,6 +100,12 @@ for line in sys.stdin: json.loads(line)' <"$work/err" 2>"$work/why"; then
 else
 	skip "a JSON reader reads it" "no python3"
 fi
+
+run run -k 0x700000+8 "$counter" 1
+expect "a range that nothing ever mapped" 0 \
+	"\`0x700000+8' was never mapped by a process of counter.elf"
+run run --json -k 0x700000+8 "$counter" 1
+expect "the same in JSON" 0 '{"event":"never_mapped","text":"0x700000+8"}'
 
 # ---- several programs ----
 run run -m "$guest/hello.elf" -k hello.elf!main+0+1 "$counter" 1
