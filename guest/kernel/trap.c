@@ -68,18 +68,20 @@ static bool is_faulted_syscall(const struct frame *frame)
 
 static void dispatch(struct cpu *cpu, struct process *process)
 {
-	struct frame *frame = &process->frame;
+	uint64_t vector = process->frame.vector;
 
-	if (frame->vector == VECTOR_SYSCALL) {
+	/* First of all: what follows may end the process and never come back
+	 * here, and an interrupt left in service keeps all others out. */
+	if (vector == VECTOR_TIMER || vector == VECTOR_IPI)
+		machine_eoi();
+	if (process->killed)
+		process_end(process, process->exit_code);
+	else if (vector == VECTOR_SYSCALL)
 		call_dispatch(process);
-	} else if (frame->vector == VECTOR_TIMER) {
-		machine_eoi();
+	else if (vector == VECTOR_TIMER)
 		sched_tick(cpu);
-	} else if (frame->vector == VECTOR_IPI) {
-		machine_eoi();
-	} else if (frame->vector < VECTORS_EXCEPTION) {
-		fault(process, frame->vector);
-	}
+	else if (vector < VECTORS_EXCEPTION)
+		fault(process, vector);
 }
 
 static bool is_canonical(uint64_t address)
@@ -112,10 +114,7 @@ struct process *trap_user(struct process *process)
 	frame->ss = SELECTOR_USER_DATA;
 	frame->rflags &= RFLAGS_USER;
 	frame->rflags |= RFLAGS_FIXED | RFLAGS_IF;
-	if (process->killed)
-		process_end(process, process->exit_code);
-	else
-		dispatch(cpu, process);
+	dispatch(cpu, process);
 	process = choose(cpu);
 	cpu_unlock();
 	return process;

@@ -142,10 +142,24 @@ static void kill_ends_in_any_state(void)
 	uint32_t last = cpu_count() - 1;
 
 	kill_one("spin", 0, false);
-	kill_one("spin", last, true);
 	kill_one("spin", last, false);
 	kill_one("sleep", last, true);
 	kill_one("wait", last, true);
+}
+
+/* One of the two is killed on a CPU that is not ours, by an interrupt there:
+ * which must go on to take others. */
+static void killing_elsewhere_leaves_the_cpu_well(void)
+{
+	uint32_t cpus[2] = {0, cpu_count() - 1}, i;
+
+	for (i = 0; i < 2; i++)
+		kill_one("spin", cpus[i], true);
+	for (i = 0; i < 2; i++) {
+		uint32_t child = test_child("sleep", "1", cpus[i], 0);
+
+		EXPECT(7, wait_exit(child));
+	}
 }
 
 static void killing_the_dead_is_harmless(void)
@@ -222,6 +236,8 @@ const struct test process_tests[] = {
 	{"spawn_checks_its_request", spawn_checks_its_request},
 	{"many_come_and_go", many_come_and_go},
 	{"kill_ends_in_any_state", kill_ends_in_any_state},
+	{"killing_elsewhere_leaves_the_cpu_well",
+		killing_elsewhere_leaves_the_cpu_well},
 	{"killing_the_dead_is_harmless", killing_the_dead_is_harmless},
 	{"only_the_owner_controls", only_the_owner_controls},
 	{"dropped_child_lives_on", dropped_child_lives_on},
