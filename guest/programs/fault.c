@@ -67,6 +67,14 @@ static void stack(void)
 	__asm__ volatile("mov $0x123000, %rsp; push %rax");
 }
 
+/* Not a fault, but no way out either: the machine ends. */
+static void stuck(void)
+{
+	struct custos_message message = {0};
+
+	message_receive((uint32_t)endpoint_create(), &message);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -83,6 +91,7 @@ static const struct {
 	{"breakpoint", breakpoint, CUSTOS_EXIT_TRAP},
 	{"step", step, CUSTOS_EXIT_TRAP},
 	{"stack", stack, CUSTOS_EXIT_MEMORY},
+	{"stuck", stuck, CUSTOS_EXIT_STUCK},
 };
 
 int main(int argc, char **argv)
@@ -91,8 +100,7 @@ int main(int argc, char **argv)
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (argc < 2)
-			printf("%s: exit code %d\n", kinds[i].name,
-				kinds[i].code);
+			printf("%s %d\n", kinds[i].name, kinds[i].code);
 		else if (!strcmp(argv[1], kinds[i].name))
 			kinds[i].run();
 	}
