@@ -113,6 +113,8 @@ static enum carried ask_piece(struct worker *w, struct copying *c,
 		carried = CARRIED_DONE;
 		if (answer == VERDICT_DENY)
 			carried = CARRIED_FAULT;
+		if (answer == VERDICT_STOP)
+			carried = CARRIED_STOP;
 		if (answer == VERDICT_ROLLBACK)
 			event.outcome = OUTCOME_ROLLBACK;
 	}

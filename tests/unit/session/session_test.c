@@ -911,6 +911,35 @@ static void a_denied_copy_leaves_memory_alone(void **state)
 	assert_int_equal(*fake_target_byte(f->fake, X), 0);
 }
 
+static void stopped_copy_body(struct fake_target *fake, void *ctx)
+{
+	uint8_t kernel[16] = "0123456789abcdef";
+	const struct target_copy copy = {
+		.kind = ACCESS_SYSCALL_STORE,
+		.space = FAKE_SPACE,
+		.address = X,
+		.kernel_bytes = kernel,
+		.size = 16,
+	};
+
+	(void)ctx;
+	assert_int_equal(fake->handler->copy(fake->handler->ctx,
+				 &fake->threads[0].thread, &copy),
+		TARGET_COPY_DENIED);
+}
+
+static void stop_after_a_step_stops_a_copy_too(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_STEP;
+	f->keeper.stepped_answers[0] = VERDICT_STOP;
+	keep(f, "0x401004+4", &f->keeper);
+	go(f, stopped_copy_body);
+	assert_int_equal(*fake_target_byte(f->fake, X), 0);
+	assert_non_null(strstr(f->said, "stopped by the keeper"));
+}
+
 static void the_keepers_of_a_range_are_asked_in_turn(void **state)
 {
 	struct fixture *f = *state;
@@ -1248,6 +1277,7 @@ int main(void)
 		TEST(a_range_follows_its_mappings),
 		TEST(the_kernels_copies_are_accesses_too),
 		TEST(a_denied_copy_leaves_memory_alone),
+		TEST(stop_after_a_step_stops_a_copy_too),
 		TEST(the_keepers_of_a_range_are_asked_in_turn),
 		TEST(an_answer_ends_the_asking),
 		TEST(what_a_condition_leaves_out_is_not_asked),
