@@ -243,25 +243,40 @@ static void describe_end(const struct run *run, struct buf *out)
 			end_name(run), exit_code(run), run->seconds);
 }
 
+static void describe_unmapped_range(
+	const struct run *run, const struct range *range, struct buf *out)
+{
+	if (run->options.json) {
+		buf_add_str(out, "{\"event\":\"never_mapped\",\"text\":");
+		buf_add_json(out, range->name, strlen(range->name));
+		buf_add_str(out, "}\n");
+	} else {
+		buf_printf(out,
+			"custos: `%s' was never mapped by a process of %s: "
+			"nothing was kept there\n",
+			range->name, image_name(range->image));
+	}
+}
+
+#define UNMAPPED_SHOWN 10
+
 /* Nothing seen there means nothing: say so. */
 static void describe_unmapped(const struct run *run, struct buf *out)
 {
+	size_t count = 0;
+
 	for (size_t i = 0; i < range_set_count(run->ranges); i++) {
 		const struct range *range = range_set_get(run->ranges, i);
 
 		if (range->device || range->ever_bound)
 			continue;
-		if (!run->options.json) {
-			buf_printf(out,
-				"custos: `%s' was never mapped by a process of "
-				"%s: nothing was kept there\n",
-				range->name, image_name(range->image));
-			continue;
-		}
-		buf_add_str(out, "{\"event\":\"never_mapped\",\"text\":");
-		buf_add_json(out, range->name, strlen(range->name));
-		buf_add_str(out, "}\n");
+		count++;
+		if (run->options.json || count <= UNMAPPED_SHOWN)
+			describe_unmapped_range(run, range, out);
 	}
+	if (count > UNMAPPED_SHOWN && !run->options.json)
+		buf_printf(out, "custos: and %zu more such ranges\n",
+			count - UNMAPPED_SHOWN);
 }
 
 #define SUMMARY_SITES 20

@@ -355,8 +355,13 @@ static int enter_main(lua_State *lua)
 	script_answer_fill(lua);
 	script_keep_fill(lua);
 	/* Text only: bytecode can break the interpreter. */
-	if (luaL_loadfilex(lua, script->path, "t") != LUA_OK)
+	if (luaL_loadfilex(lua, script->path, "t") != LUA_OK) {
+		/* Of bytecode Lua says no more than that it is. */
+		if (!strstr(lua_tostring(lua, -1), script->path))
+			luaL_error(lua, "%s: %s", script->path,
+				lua_tostring(lua, -1));
 		lua_error(lua);
+	}
 	lua_call(lua, 0, 0);
 	/* A callback that is no function is told now, not at its access. */
 	for (int i = 0; i < CALLBACK_MAX; i++)

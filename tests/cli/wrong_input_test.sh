@@ -65,6 +65,9 @@ refused "script that throws at once" 125 'throws.lua:1: boo' \
 	-s "$dir/throws.lua" -k counter "$prog"
 refused "script that loops at once" 125 'loops.lua:1: .*longer than' \
 	-s "$dir/loops.lua" -k counter "$prog"
+printf '\033Lua compiled' >"$dir/code.lua"
+refused "bytecode" 125 'code.lua: .*binary chunk' \
+	-s "$dir/code.lua" -k counter "$prog"
 refused "no such script" 125 'none.lua: No such file' \
 	-s "$dir/none.lua" -k counter "$prog"
 
