@@ -107,3 +107,4 @@ bench: all $(BENCHES)
 		case $$b in *.sh) CUSTOS=$(BUILD)/custos CUSTOS_BUILD=$(BUILD) \
 			sh $$b;; *) CUSTOS_BUILD=$(BUILD) $$b;; esac || exit 1; done
 .PHONY: bench
+-include tests/decode/decode.mk

@@ -81,7 +81,10 @@ struct insn {
 		uint8_t substitute; /* stands for rsp, or INSN_REG_NONE */
 		uint8_t width; /* operand width in bytes (stack, bt, ...) */
 		uint8_t reg, vreg, rm; /* register numbers of the encoding */
+		uint8_t modrm; /* the original byte */
 		bool rex; /* byte registers 4..7 are spl..dil */
+		bool mmx; /* names an MMX register */
+		bool converts; /* computes what it stores */
 		bool x87; /* leaves instruction and data pointers behind */
 		uint8_t mask_source; /* enum decode_mask */
 		uint8_t mask_reg; /* k1..k7 or a vector register */
@@ -128,8 +131,7 @@ struct exec_access {
 	/*
 	 * Selected bytes of a masked access of at most 64 bytes (bit i: byte
 	 * address + i); all ones otherwise. Others are neither accessed nor
-	 * fault. exec_run() clears it when a store turned out not to happen
-	 * (x87 with an unmasked exception).
+	 * fault.
 	 */
 	uint64_t byte_mask;
 	/* size bytes each, inside struct exec. old: filled by the caller
@@ -137,6 +139,9 @@ struct exec_access {
 	 * caller knows). new: valid after exec_run() for stores and rmw. */
 	uint8_t *old_bytes;
 	uint8_t *new_bytes;
+	/* Nothing moves (byte_mask is 0), but the CPU faults when these bytes
+	 * are not writable: where enter leaves rsp. */
+	bool probe;
 };
 
 enum exec_status {
@@ -175,9 +180,10 @@ const struct insn *decode_cached(struct exec *exec, uint64_t ip,
  * Work out which bytes insn will touch from this state. xstate may be NULL
  * when !insn->needs_xstate. insn, regs and xstate must stay until exec_run().
  * EXEC_OK: exec_access()/exec_count() list the accesses, in the order the CPU
- * makes them where the manual defines one. EXEC_FAULT: the state alone decides
- * on a fault (non-canonical address, misaligned aligned-move). There may be no
- * access at all (rep with count 0, mask of zeros, clflush): go on all the same.
+ * makes them where the manual defines one. EXEC_FAULT, as of exec_run(): the
+ * state alone decides on a fault (non-canonical address, misaligned aligned-move). There may be no
+ * access at all (rep with count 0, mask of zeros, clflush, an x87 store with an
+ * unmasked exception): go on all the same.
  */
 enum exec_status exec_plan(struct exec *exec, const struct insn *insn,
 	const struct arch_regs *regs, const struct arch_xstate *xstate);
@@ -197,9 +203,11 @@ struct exec_access *exec_access(struct exec *exec, unsigned i);
 enum exec_status exec_run(struct exec *exec);
 
 /*
- * As exec_run(), for a gather or scatter that can do only its first done
- * accesses because the next one faults: the state in which the CPU raises the
- * fault, rip still at the instruction. Valid for insn->operands[0].vsib.
+ * The state in which the CPU raises a page fault at access number done, those
+ * before it made or not: a gather or scatter has done them (commit their
+ * new_bytes), everything else has not. exec_regs() and exec_xstate() as after
+ * exec_run(), rip still at the instruction. Needs the old bytes of the
+ * accesses before done.
  */
 enum exec_status exec_run_lanes(struct exec *exec, unsigned done);
 

@@ -235,6 +235,14 @@ enum exec_status exec_add_operand(struct exec *exec, unsigned operand)
 		exec_effective(exec, o) + exec_segment_base(exec, o), o->size);
 }
 
+enum exec_status exec_defer(struct exec *exec, enum exec_status status)
+{
+	if (status != EXEC_FAULT || !exec->count)
+		return status;
+	exec->late_fault = true;
+	return EXEC_OK;
+}
+
 uint64_t exec_load(const struct exec_access *access)
 {
 	uint64_t value = 0;
@@ -285,6 +293,10 @@ void exec_set_reg(
 
 /* ---- displaced code ---- */
 
+#define FOP_OFFSET 6
+#define FIP_OFFSET 8
+#define FDP_OFFSET 16
+
 uint8_t *exec_place(struct exec *exec, uint64_t address)
 {
 	return exec->scratch + (address & ARCH_PAGE_MASK);
@@ -313,20 +325,31 @@ static enum exec_status prepare_xstate(struct exec *exec)
 	return EXEC_OK;
 }
 
-/* The x87 instruction and data pointers name our code and our scratch now:
- * make them the guest's. */
-static void repair_x87(struct exec *exec)
+/*
+ * The x87 instruction and data pointers name our code and our scratch now:
+ * make them the guest's. Some CPUs leave the data pointer alone unless there
+ * is an unmasked exception.
+ */
+static void repair_x87(struct exec *exec, const uint8_t *scratch)
 {
-	const struct insn *insn = exec->insn;
 	uint8_t *area = exec->xstate_out->area;
-	uint64_t fip, code = (uint64_t)(uintptr_t)exec->frame.code, address;
+	const uint8_t *before = exec->xstate->area;
+	uint64_t fip, fdp, code = (uint64_t)(uintptr_t)exec->frame.code;
+	bool moved;
 
-	memcpy(&fip, area + 8, sizeof(fip));
-	if (fip != code)
+	memcpy(&fip, area + FIP_OFFSET, sizeof(fip));
+	memcpy(&fdp, area + FDP_OFFSET, sizeof(fdp));
+	if (fip == code)
+		memcpy(area + FIP_OFFSET, &exec->regs->rip, sizeof(fip));
+	moved = fdp == (uint64_t)(uintptr_t)scratch;
+	/* The opcode holds ModRM. */
+	if (fip == code &&
+		(moved || memcmp(area + FOP_OFFSET, before + FOP_OFFSET, 2)))
+		area[FOP_OFFSET] = exec->insn->internal.modrm;
+	if (!moved)
 		return;
-	memcpy(area + 8, &exec->regs->rip, sizeof(uint64_t));
-	address = exec_effective(exec, &insn->operands[0]);
-	memcpy(area + 16, &address, sizeof(address));
+	fdp = exec_effective(exec, &exec->insn->operands[0]);
+	memcpy(area + FDP_OFFSET, &fdp, sizeof(fdp));
 }
 
 static void load_frame(struct exec *exec, uint8_t *scratch)
@@ -393,8 +416,10 @@ enum exec_status exec_thunk(struct exec *exec, uint8_t *scratch)
 		return EXEC_CANNOT;
 	load_frame(exec, scratch);
 	trap_run(&exec->frame, xstate, &trap);
+	if (xstate)
+		xstate_mark_mxcsr(exec->xstate_out);
 	if (xstate && exec->insn->internal.x87)
-		repair_x87(exec);
+		repair_x87(exec, scratch);
 	if (xstate)
 		exec->xstate_changed =
 			xstate_differs(exec->xstate, exec->xstate_out);
@@ -416,7 +441,7 @@ enum exec_status exec_plan(struct exec *exec, const struct insn *insn,
 	exec->count = 0;
 	exec->arena_used = 0;
 	exec->counted_out = false;
-	exec->lane_fault = false;
+	exec->late_fault = false;
 	exec->xstate_changed = false;
 	exec->out = *regs;
 	if (insn->method != INSN_EXECUTE || !forms[insn->internal.form])
@@ -443,7 +468,21 @@ enum exec_status exec_run(struct exec *exec)
 	exec->out.rip += exec->insn->length;
 	exec->out.rflags &= ~(uint64_t)ARCH_RFLAGS_RF;
 	exec->xstate_changed = false;
+	if (exec->late_fault && !exec->insn->operands[0].vsib) {
+		exec->out = *exec->regs;
+		return EXEC_FAULT;
+	}
 	return forms[exec->insn->internal.form]->run(exec);
+}
+
+enum exec_status exec_run_lanes(struct exec *exec, unsigned done)
+{
+	const struct form_ops *ops = forms[exec->insn->internal.form];
+
+	invariant(done <= exec->count);
+	exec->out = *exec->regs;
+	exec->xstate_changed = false;
+	return ops->run_to_fault ? ops->run_to_fault(exec, done) : EXEC_OK;
 }
 
 const struct arch_regs *exec_regs(const struct exec *exec)

@@ -84,6 +84,12 @@ unsigned xstate_compact_extent(uint64_t mask);
 /* Would XRSTOR take it? Otherwise the state came from a broken place. */
 bool xstate_is_loadable(const struct arch_xstate *xstate);
 
+/* Is an unmasked x87 exception pending (FSW.ES)? */
+bool xstate_has_x87_error(const struct arch_xstate *xstate);
+
+/* Is any x87 exception unmasked? */
+bool xstate_unmasks_x87(const struct arch_xstate *xstate);
+
 uint64_t xstate_bv(const struct arch_xstate *xstate);
 /* The 64 bytes of a vector register; absent components read as zero. */
 void xstate_get_vector(
@@ -96,6 +102,10 @@ void xstate_set_mask(
 	struct arch_xstate *xstate, unsigned reg, uint64_t value);
 /* The low 64 bits of x87 register st(i)'s physical mmx register i. */
 uint64_t xstate_get_mmx(const struct arch_xstate *xstate, unsigned reg);
+/* MXCSR belongs to SSE: those who load the image look at SSE's bit only. */
+void xstate_mark_mxcsr(struct arch_xstate *xstate);
+/* Make physical register 0 the top of the x87 stack. */
+void xstate_clear_top(struct arch_xstate *xstate);
 /* Do the two differ in anything a program can see? */
 bool xstate_differs(const struct arch_xstate *a, const struct arch_xstate *b);
 void xstate_copy(struct arch_xstate *to, const struct arch_xstate *from);
@@ -116,8 +126,10 @@ struct exec {
 	struct exec_access accesses[EXEC_ACCESSES_MAX];
 	bool alignment_check;
 	bool counted_out; /* rep with count 0 */
-	bool lane_fault; /* a lane behind the last access faults ... */
-	unsigned fault_lane; /* ... this one */
+	unsigned pushes; /* enter: accesses that move something */
+	/* exec->fault comes when all accesses planned turn out possible. */
+	bool late_fault;
+	unsigned fault_lane; /* which lane that is */
 	uint64_t operand_address; /* of the whole operand at scratch */
 	unsigned offset; /* of the first access's bytes in it */
 	/* Run. */
@@ -137,6 +149,8 @@ struct exec {
 struct form_ops {
 	enum exec_status (*plan)(struct exec *exec);
 	enum exec_status (*run)(struct exec *exec);
+	/* State at a page fault at access number done; NULL: as before. */
+	enum exec_status (*run_to_fault)(struct exec *exec, unsigned done);
 };
 
 extern const struct form_ops form_plain, form_bit, form_maskmov, form_xchg,
@@ -166,6 +180,12 @@ enum exec_status exec_add_unaligned(struct exec *exec, unsigned operand,
 	enum access_kind kind, uint64_t address, uint32_t size);
 /* The same where the operand's formula says, with its own kind and size. */
 enum exec_status exec_add_operand(struct exec *exec, unsigned operand);
+
+/*
+ * When planning an access fails but others come before it, the fault waits
+ * until these are known to be possible: exec_run() raises it.
+ */
+enum exec_status exec_defer(struct exec *exec, enum exec_status status);
 
 /* Little-endian value of size <= 8 bytes. */
 uint64_t exec_load(const struct exec_access *access);

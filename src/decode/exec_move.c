@@ -22,7 +22,7 @@ static enum exec_status run_xchg(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_xchg = { plan_one, run_xchg };
+const struct form_ops form_xchg = { .plan = plan_one, .run = run_xchg };
 
 /* [rbx + al] */
 static enum exec_status plan_xlat(struct exec *exec)
@@ -44,8 +44,8 @@ static enum exec_status run_load_rax(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_xlat = { plan_xlat, run_load_rax };
-const struct form_ops form_moffs_load = { plan_one, run_load_rax };
+const struct form_ops form_xlat = { .plan = plan_xlat, .run = run_load_rax };
+const struct form_ops form_moffs_load = { .plan = plan_one, .run = run_load_rax };
 
 static enum exec_status run_moffs_store(struct exec *exec)
 {
@@ -53,13 +53,17 @@ static enum exec_status run_moffs_store(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_moffs_store = { plan_one, run_moffs_store };
+const struct form_ops form_moffs_store = { .plan = plan_one, .run = run_moffs_store };
 
 static enum exec_status plan_movdir64b(struct exec *exec)
 {
 	enum exec_status status = exec_add_operand(exec, 0);
 
-	return status == EXEC_OK ? exec_add_operand(exec, 1) : status;
+	if (status == EXEC_OK && exec_add_operand(exec, 1) != EXEC_OK)
+		/* #GP even through rsp: the destination is in es */
+		status = exec_defer(
+			exec, exec_raise(exec, ARCH_VECTOR_GP));
+	return status;
 }
 
 static enum exec_status run_movdir64b(struct exec *exec)
@@ -68,13 +72,21 @@ static enum exec_status run_movdir64b(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_movdir64b = { plan_movdir64b, run_movdir64b };
+const struct form_ops form_movdir64b = { .plan = plan_movdir64b, .run = run_movdir64b };
 
-/* Cache flushes check rights like a load but move no data. */
-static enum exec_status do_nothing(struct exec *exec)
+/* Cache flushes check address and rights like a load but move no data. */
+static enum exec_status plan_flush(struct exec *exec)
+{
+	enum exec_status status = exec_add_operand(exec, 0);
+
+	exec->count = 0;
+	return status;
+}
+
+static enum exec_status run_flush(struct exec *exec)
 {
 	(void)exec;
 	return EXEC_OK;
 }
 
-const struct form_ops form_flush = { do_nothing, do_nothing };
+const struct form_ops form_flush = { .plan = plan_flush, .run = run_flush };

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "base/invariant.h"
 #include "decode/exec_impl.h"
 
 /* ---- masks ---- */
@@ -100,11 +99,10 @@ static enum exec_status plan_masked(struct exec *exec, uint64_t address)
 	unsigned first, last;
 	enum exec_status status;
 
-	exec->offset = 0;
-	if (o->alignment > 1 && (address & (o->alignment - 1u)))
-		return exec_raise(exec, ARCH_VECTOR_GP);
 	if (!bytes)
 		return EXEC_OK;
+	if (o->alignment > 1 && (address & (o->alignment - 1u)))
+		return exec_raise(exec, ARCH_VECTOR_GP);
 	first = (unsigned)__builtin_ctzll(bytes);
 	last = 63 - (unsigned)__builtin_clzll(bytes);
 	status = exec_add_unaligned(
@@ -129,70 +127,123 @@ static enum exec_status plan_at(struct exec *exec, uint64_t address)
 	return exec_add(exec, 0, o->kind, address, o->size);
 }
 
+/* Once, on scratch filled with a byte, for what it does to the state. */
+static enum exec_status try_run(struct exec *exec, uint8_t fill)
+{
+	uint8_t *place = exec_place(exec, 0);
+
+	memset(place, fill, exec->insn->operands[0].size);
+	return exec_thunk(exec, place);
+}
+
+static bool is_filled(const struct exec *exec, uint8_t fill)
+{
+	const uint8_t *bytes = exec->scratch;
+	size_t size = exec->insn->operands[0].size;
+
+	while (size && bytes[size - 1] == fill)
+		size--;
+	return !size;
+}
+
+static bool can_except_first(const struct exec *exec)
+{
+	const struct insn *insn = exec->insn;
+	bool is_store = insn->operands[0].kind == ACCESS_STORE;
+
+	if (insn->internal.converts)
+		return is_store;
+	if (insn->internal.mmx)
+		return xstate_has_x87_error(exec->xstate);
+	return insn->internal.x87 &&
+		(xstate_has_x87_error(exec->xstate) ||
+			(is_store && xstate_unmasks_x87(exec->xstate)));
+}
+
+/*
+ * Floating-point exceptions that come before memory is looked at: one pending
+ * in the x87, and those of computing what is to be stored. An x87 store that
+ * meets an unmasked one completes without storing, and only the next x87
+ * instruction faults: it is known by scratch that stays as it was, whatever it
+ * was. Then *stores is false.
+ */
+static enum exec_status try_exceptions(struct exec *exec, bool *stores)
+{
+	enum exec_status status = try_run(exec, 0xa5);
+
+	if (status == EXEC_OK && exec->insn->internal.x87 &&
+		exec->insn->operands[0].kind == ACCESS_STORE &&
+		is_filled(exec, 0xa5)) {
+		status = try_run(exec, 0x5a);
+		*stores = !is_filled(exec, 0x5a);
+	}
+	if (status == EXEC_OK)
+		exec->xstate_changed = false;
+	exec->out = *exec->regs;
+	return status;
+}
+
+/*
+ * What a store has done to the state when its page fault comes: converted, with
+ * the exceptions noted in MXCSR; or set the x87 top of stack, as every MMX
+ * instruction does.
+ */
+static enum exec_status run_plain_to_fault(struct exec *exec, unsigned done)
+{
+	const struct insn *insn = exec->insn;
+	enum exec_status status = EXEC_OK;
+
+	(void)done;
+	if (insn->operands[0].kind != ACCESS_STORE)
+		return EXEC_OK;
+	if (insn->internal.converts) {
+		status = try_run(exec, 0);
+		exec->out = *exec->regs;
+	} else if (insn->internal.mmx) {
+		xstate_copy(exec->xstate_out, exec->xstate);
+		xstate_clear_top(exec->xstate_out);
+		exec->xstate_changed = true;
+	}
+	return status;
+}
+
 static enum exec_status plan_plain(struct exec *exec)
 {
 	const struct insn_operand *o = &exec->insn->operands[0];
+	enum exec_status status = EXEC_OK;
+	bool stores = true;
 
-	return plan_at(exec,
-		exec_effective(exec, o) + exec_segment_base(exec, o));
+	exec->operand_address =
+		exec_effective(exec, o) + exec_segment_base(exec, o);
+	if (exec->insn->needs_xstate && can_except_first(exec))
+		status = try_exceptions(exec, &stores);
+	if (status != EXEC_OK || !stores)
+		return status;
+	status = plan_at(exec, exec->operand_address);
+	if (status == EXEC_FAULT)
+		run_plain_to_fault(exec, 0);
+	return status;
 }
 
-static enum exec_status run_with(struct exec *exec, const uint8_t *old)
+static enum exec_status run_plain(struct exec *exec)
 {
 	uint8_t *place = exec_place(exec, exec->operand_address);
 	struct exec_access *access = exec->accesses;
 	enum exec_status status;
 
-	if (exec->insn->internal.mask_source != MASK_NONE)
+	if (!exec->count || access->size != exec->insn->operands[0].size)
 		memset(place, 0, exec->insn->operands[0].size);
 	if (exec->count)
-		memcpy(place + exec->offset, old, access->size);
+		memcpy(place + exec->offset, access->old_bytes, access->size);
 	status = exec_thunk(exec, place);
 	if (status == EXEC_OK && exec->count && access_writes(access->kind))
 		memcpy(access->new_bytes, place + exec->offset, access->size);
 	return status;
 }
 
-static bool is_filled(const uint8_t *bytes, uint8_t fill, size_t size)
-{
-	while (size && bytes[size - 1] == fill)
-		size--;
-	return !size;
-}
-
-/*
- * An x87 store with an unmasked exception completes without storing, and only
- * the next x87 instruction faults. Seen by the scratch that stays as it was,
- * whatever it was.
- */
-static enum exec_status run_x87_store(struct exec *exec)
-{
-	struct exec_access *access = exec->accesses;
-	uint8_t fill[128];
-	enum exec_status status;
-
-	invariant(access->size <= sizeof(fill));
-	for (unsigned pass = 0; pass < 2; pass++) {
-		memset(fill, pass ? 0x5a : 0xa5, sizeof(fill));
-		status = run_with(exec, fill);
-		if (status != EXEC_OK ||
-			!is_filled(access->new_bytes, fill[0], access->size))
-			return status;
-	}
-	access->byte_mask = 0;
-	memcpy(access->new_bytes, access->old_bytes, access->size);
-	return EXEC_OK;
-}
-
-static enum exec_status run_plain(struct exec *exec)
-{
-	if (exec->insn->internal.x87 && exec->count &&
-		exec->accesses[0].kind == ACCESS_STORE)
-		return run_x87_store(exec);
-	return run_with(exec, exec->accesses[0].old_bytes);
-}
-
-const struct form_ops form_plain = { plan_plain, run_plain };
+const struct form_ops form_plain = { .plan = plan_plain,
+	.run = run_plain,
+	.run_to_fault = run_plain_to_fault };
 
 /* ---- bt m, r: the offset reaches anywhere ---- */
 
@@ -239,8 +290,10 @@ static enum exec_status run_bit(struct exec *exec)
 	return status;
 }
 
-const struct form_ops form_bit = { plan_bit, run_bit };
+const struct form_ops form_bit = { .plan = plan_bit, .run = run_bit };
 
 /* ---- maskmov: [rdi], with a segment, masked by a vector ---- */
 
-const struct form_ops form_maskmov = { plan_plain, run_plain };
+const struct form_ops form_maskmov = { .plan = plan_plain,
+	.run = run_plain,
+	.run_to_fault = run_plain_to_fault };

@@ -62,13 +62,15 @@ static enum exec_status run_push(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_push = { plan_push, run_push };
+const struct form_ops form_push = { .plan = plan_push, .run = run_push };
 
 static enum exec_status plan_push_mem(struct exec *exec)
 {
 	enum exec_status status = exec_add_operand(exec, 0);
 
-	return status == EXEC_OK ? plan_push(exec) : status;
+	if (status == EXEC_OK)
+		status = exec_defer(exec, plan_push(exec));
+	return status;
 }
 
 static enum exec_status run_push_mem(struct exec *exec)
@@ -77,7 +79,7 @@ static enum exec_status run_push_mem(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_push_mem = { plan_push_mem, run_push_mem };
+const struct form_ops form_push_mem = { .plan = plan_push_mem, .run = run_push_mem };
 
 static enum exec_status run_call(struct exec *exec)
 {
@@ -90,7 +92,7 @@ static enum exec_status run_call(struct exec *exec)
 	return branch(exec, target);
 }
 
-const struct form_ops form_call = { plan_push, run_call };
+const struct form_ops form_call = { .plan = plan_push, .run = run_call };
 
 static enum exec_status run_call_mem(struct exec *exec)
 {
@@ -98,7 +100,7 @@ static enum exec_status run_call_mem(struct exec *exec)
 	return branch(exec, exec_load(&exec->accesses[0]));
 }
 
-const struct form_ops form_call_mem = { plan_push_mem, run_call_mem };
+const struct form_ops form_call_mem = { .plan = plan_push_mem, .run = run_call_mem };
 
 static enum exec_status plan_jmp_mem(struct exec *exec)
 {
@@ -110,7 +112,7 @@ static enum exec_status run_jmp_mem(struct exec *exec)
 	return branch(exec, exec_load(&exec->accesses[0]));
 }
 
-const struct form_ops form_jmp_mem = { plan_jmp_mem, run_jmp_mem };
+const struct form_ops form_jmp_mem = { .plan = plan_jmp_mem, .run = run_jmp_mem };
 
 /* ---- pop, ret, leave ---- */
 
@@ -133,7 +135,7 @@ static enum exec_status run_pop(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_pop = { plan_pop, run_pop };
+const struct form_ops form_pop = { .plan = plan_pop, .run = run_pop };
 
 /* The destination's address is computed with the new rsp. */
 static enum exec_status plan_pop_mem(struct exec *exec)
@@ -145,8 +147,9 @@ static enum exec_status plan_pop_mem(struct exec *exec)
 		return status;
 	if (o.base == ARCH_RSP)
 		o.displacement += width(exec);
-	return exec_add(exec, 1, ACCESS_STORE,
+	status = exec_add(exec, 1, ACCESS_STORE,
 		exec_effective(exec, &o) + exec_segment_base(exec, &o), o.size);
+	return exec_defer(exec, status);
 }
 
 static enum exec_status run_pop_mem(struct exec *exec)
@@ -155,7 +158,7 @@ static enum exec_status run_pop_mem(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_pop_mem = { plan_pop_mem, run_pop_mem };
+const struct form_ops form_pop_mem = { .plan = plan_pop_mem, .run = run_pop_mem };
 
 /* At CPL 3 with IOPL 0, IF and IOPL keep their values; RF is cleared. */
 static enum exec_status run_pop_flags(struct exec *exec)
@@ -171,7 +174,7 @@ static enum exec_status run_pop_flags(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_pop_flags = { plan_pop, run_pop_flags };
+const struct form_ops form_pop_flags = { .plan = plan_pop, .run = run_pop_flags };
 
 static enum exec_status run_ret(struct exec *exec)
 {
@@ -181,7 +184,7 @@ static enum exec_status run_ret(struct exec *exec)
 	return branch(exec, target);
 }
 
-const struct form_ops form_ret = { plan_pop, run_ret };
+const struct form_ops form_ret = { .plan = plan_pop, .run = run_ret };
 
 static enum exec_status plan_leave(struct exec *exec)
 {
@@ -197,9 +200,22 @@ static enum exec_status run_leave(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_leave = { plan_leave, run_leave };
+const struct form_ops form_leave = { .plan = plan_leave, .run = run_leave };
 
 /* ---- enter: a frame and copies of the enclosing frames' pointers ---- */
+
+/* The CPU sees whether the next push could be written. */
+static enum exec_status plan_probe(struct exec *exec, uint64_t sp)
+{
+	enum exec_status status =
+		exec_add(exec, 0, ACCESS_STORE, sp, width(exec));
+
+	if (status != EXEC_OK)
+		return status;
+	exec->accesses[exec->count - 1].probe = true;
+	exec->accesses[exec->count - 1].byte_mask = 0;
+	return EXEC_OK;
+}
 
 static enum exec_status plan_enter(struct exec *exec)
 {
@@ -217,7 +233,12 @@ static enum exec_status plan_enter(struct exec *exec)
 	}
 	if (levels && status == EXEC_OK)
 		status = exec_add(exec, 0, ACCESS_STORE, sp - 2 * w, w);
-	return status;
+	if (status != EXEC_OK)
+		return exec_defer(exec, status);
+	exec->pushes = exec->count;
+	sp = exec->accesses[exec->count - 1].address -
+		(uint64_t)exec->insn->internal.immediate;
+	return exec_defer(exec, plan_probe(exec, sp));
 }
 
 /* What a load sees after this instruction's own earlier stores. */
@@ -247,10 +268,10 @@ static uint64_t load_after_stores(const struct exec *exec, unsigned index)
 static enum exec_status run_enter(struct exec *exec)
 {
 	uint64_t frame = rsp(exec) - width(exec);
-	unsigned last = exec->count - 1;
+	unsigned last = exec->pushes - 1;
 
 	push(exec, &exec->accesses[0], exec->regs->gpr[ARCH_RBP]);
-	for (unsigned i = 1; i + 1 < exec->count; i += 2)
+	for (unsigned i = 1; i < last; i += 2)
 		push(exec, &exec->accesses[i + 1], load_after_stores(exec, i));
 	if (last)
 		push(exec, &exec->accesses[last], frame);
@@ -259,4 +280,4 @@ static enum exec_status run_enter(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_enter = { plan_enter, run_enter };
+const struct form_ops form_enter = { .plan = plan_enter, .run = run_enter };

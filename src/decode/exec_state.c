@@ -12,6 +12,7 @@
 #define BV 512 /* XSTATE_BV in an area */
 #define COMP_BV 520 /* XCOMP_BV */
 #define COMPACTED (UINT64_C(1) << 63)
+#define PKRU 9
 #define FXSAVE_SIZE 512u
 
 static bool is_fx(const struct exec *exec)
@@ -38,10 +39,20 @@ static uint64_t by_hand(const struct exec *exec)
 	return is_fx(exec) ? 0 : requested(exec) & ~xstate_thunk_mask();
 }
 
+/* Without x87, SSE and AVX the legacy region is not touched. */
+static unsigned first_byte(const struct exec *exec)
+{
+	return is_fx(exec) || (requested(exec) &
+			(XSTATE_X87 | XSTATE_SSE | XSTATE_AVX)) ?
+		0 :
+		XSTATE_LEGACY_SIZE;
+}
+
 static enum exec_status plan_state(struct exec *exec)
 {
 	const struct insn_operand *o = &exec->insn->operands[0];
 	uint32_t size = o->size;
+	enum exec_status status;
 
 	if (!size)
 		size = is_named(exec, "xsavec") ?
@@ -49,8 +60,13 @@ static enum exec_status plan_state(struct exec *exec)
 			xstate_extent(requested(exec));
 	exec->operand_address =
 		exec_effective(exec, o) + exec_segment_base(exec, o);
-	exec->offset = 0;
-	return exec_add(exec, 0, o->kind, exec->operand_address, size);
+	exec->offset = first_byte(exec);
+	status = exec_add_unaligned(exec, 0, o->kind,
+		exec->operand_address + exec->offset, size - exec->offset);
+	/* Here, and only here, that comes behind #SS. */
+	if (status == EXEC_OK && exec->operand_address % o->alignment)
+		return exec_raise(exec, ARCH_VECTOR_GP);
+	return status;
 }
 
 static uint64_t get64(const uint8_t *bytes)
@@ -74,7 +90,9 @@ static enum exec_status run_clipped(struct exec *exec, uint8_t *place)
 	uint64_t mask = requested(exec) & xstate_thunk_mask();
 	enum exec_status status;
 
-	memcpy(place, exec->accesses[0].old_bytes, exec->accesses[0].size);
+	memset(place, 0, exec->offset);
+	memcpy(place + exec->offset, exec->accesses[0].old_bytes,
+		exec->accesses[0].size);
 	if (!is_fx(exec)) {
 		clipped.gpr[ARCH_RAX] = (uint32_t)mask;
 		clipped.gpr[ARCH_RDX] = mask >> 32;
@@ -98,12 +116,18 @@ static unsigned place_of(const struct exec *exec, unsigned component)
 	return xstate_is_aligned(component) ? (end + 63) & ~63u : end;
 }
 
+/* The upper half of PKRU's eight bytes is left alone. */
+static unsigned written_size(unsigned component)
+{
+	return component == PKRU ? 4 : xstate_size(component);
+}
+
 static void save_by_hand(struct exec *exec, uint8_t *place, unsigned component)
 {
 	uint64_t bit = UINT64_C(1) << component;
 	bool in_use = xstate_bv(exec->xstate) & bit;
 	uint8_t *to = place + place_of(exec, component);
-	unsigned size = xstate_size(component);
+	unsigned size = written_size(component);
 
 	put64(place + BV, in_use ? get64(place + BV) | bit :
 				   get64(place + BV) & ~bit);
@@ -126,12 +150,13 @@ static enum exec_status run_xsave(struct exec *exec)
 	for (unsigned i = 0; i < XSTATE_COMPONENTS_MAX; i++)
 		if (by_hand(exec) >> i & 1)
 			save_by_hand(exec, place, i);
-	memcpy(exec->accesses[0].new_bytes, place, exec->accesses[0].size);
+	memcpy(exec->accesses[0].new_bytes, place + exec->offset,
+		exec->accesses[0].size);
 	exec->xstate_changed = false;
 	return EXEC_OK;
 }
 
-const struct form_ops form_xsave = { plan_state, run_xsave };
+const struct form_ops form_xsave = { .plan = plan_state, .run = run_xsave };
 
 static void restore_by_hand(
 	struct exec *exec, const uint8_t *area, unsigned component)
@@ -153,7 +178,8 @@ static void restore_by_hand(
 
 static enum exec_status run_xrstor(struct exec *exec)
 {
-	const uint8_t *area = exec->accesses[0].old_bytes;
+	/* as if the area began at its first byte */
+	const uint8_t *area = exec->accesses[0].old_bytes - exec->offset;
 	uint8_t *place = exec_place(exec, exec->operand_address);
 	enum exec_status status;
 
@@ -169,4 +195,4 @@ static enum exec_status run_xrstor(struct exec *exec)
 	return EXEC_OK;
 }
 
-const struct form_ops form_xrstor = { plan_state, run_xrstor };
+const struct form_ops form_xrstor = { .plan = plan_state, .run = run_xrstor };

@@ -14,6 +14,7 @@ static uint64_t count_of(const struct exec *exec)
 	return exec->insn->address32 ? (uint32_t)rcx : rcx;
 }
 
+/* cmps looks at [rdi] first: a fault there comes before one at [rsi]. */
 static enum exec_status plan_string(struct exec *exec)
 {
 	enum exec_status status = EXEC_OK;
@@ -21,9 +22,15 @@ static enum exec_status plan_string(struct exec *exec)
 	exec->counted_out = exec->insn->repeated && !count_of(exec);
 	if (exec->counted_out)
 		return EXEC_OK;
-	for (unsigned i = 0; i < exec->insn->operand_count; i++)
+	if (exec->insn->internal.form == FORM_CMPS) {
+		status = exec_add_operand(exec, 1);
 		if (status == EXEC_OK)
-			status = exec_add_operand(exec, i);
+			status = exec_defer(exec, exec_add_operand(exec, 0));
+		return status;
+	}
+	status = exec_add_operand(exec, 0);
+	if (status == EXEC_OK && exec->insn->operand_count > 1)
+		status = exec_defer(exec, exec_add_operand(exec, 1));
 	return status;
 }
 
@@ -89,8 +96,8 @@ static void move_element(struct exec *exec)
 		exec_set_reg(exec, ARCH_RAX, size, exec_load(&access[0]));
 		break;
 	case FORM_CMPS:
-		set_flags(exec, compare(exec_load(&access[0]),
-					exec_load(&access[1]), size));
+		set_flags(exec, compare(exec_load(&access[1]),
+					exec_load(&access[0]), size));
 		break;
 	case FORM_SCAS:
 		set_flags(exec, compare(rax, exec_load(&access[0]), size));
@@ -121,13 +128,30 @@ static bool goes_on(const struct exec *exec, uint64_t count)
 	return equal == (exec->insn->internal.repeat == REPEAT_E);
 }
 
+/* Rep forms write 32-bit registers back even when they do nothing, those that
+ * store the addresses, too. */
+static void write_back_32(struct exec *exec)
+{
+	enum decode_form form = exec->insn->internal.form;
+
+	if (!exec->insn->address32)
+		return;
+	exec->out.gpr[ARCH_RCX] = count_of(exec);
+	if (form == FORM_MOVS)
+		exec->out.gpr[ARCH_RSI] = (uint32_t)exec->regs->gpr[ARCH_RSI];
+	if (form == FORM_MOVS || form == FORM_STOS)
+		exec->out.gpr[ARCH_RDI] = (uint32_t)exec->regs->gpr[ARCH_RDI];
+}
+
 static enum exec_status run_string(struct exec *exec)
 {
 	enum decode_form form = exec->insn->internal.form;
 	uint64_t count = count_of(exec) - 1;
 
-	if (exec->counted_out)
+	if (exec->counted_out) {
+		write_back_32(exec);
 		return EXEC_OK;
+	}
 	move_element(exec);
 	if (uses_source(form))
 		advance(exec, ARCH_RSI);
@@ -137,9 +161,22 @@ static enum exec_status run_string(struct exec *exec)
 		return EXEC_OK;
 	exec->out.gpr[ARCH_RCX] =
 		exec->insn->address32 ? (uint32_t)count : count;
-	if (goes_on(exec, count))
+	if (goes_on(exec, count)) {
+		/* Nobody can tell, but CPUs set flags at the end only. */
 		exec->out.rip = exec->regs->rip;
+		exec->out.rflags = exec->regs->rflags;
+	}
 	return EXEC_OK;
 }
 
-const struct form_ops form_string = { plan_string, run_string };
+static enum exec_status run_string_to_fault(struct exec *exec, unsigned done)
+{
+	(void)done;
+	if (exec->insn->repeated)
+		write_back_32(exec);
+	return EXEC_OK;
+}
+
+const struct form_ops form_string = { .plan = plan_string,
+	.run = run_string,
+	.run_to_fault = run_string_to_fault };

@@ -6,7 +6,6 @@
  */
 #include <string.h>
 
-#include "base/invariant.h"
 #include "decode/exec_impl.h"
 
 static const struct insn_operand *operand(const struct exec *exec)
@@ -52,6 +51,8 @@ static uint64_t lane_address(const struct exec *exec, unsigned lane)
 	return address + exec_segment_base(exec, operand(exec));
 }
 
+static enum exec_status run_to_fault(struct exec *exec, unsigned done);
+
 /*
  * A lane that cannot be reached because of its address faults only when its
  * turn comes: the lanes before it are still planned, and the fault is taken
@@ -59,38 +60,53 @@ static uint64_t lane_address(const struct exec *exec, unsigned lane)
  */
 static enum exec_status plan_vsib(struct exec *exec)
 {
-	exec->lane_fault = false;
+	exec->fault_lane = operand(exec)->lanes;
 	for (unsigned lane = 0; lane < operand(exec)->lanes; lane++) {
 		if (!is_selected(exec, lane))
 			continue;
 		if (exec_add(exec, 0, operand(exec)->kind,
 			    lane_address(exec, lane),
 			    operand(exec)->size) != EXEC_OK) {
-			exec->lane_fault = true;
 			exec->fault_lane = lane;
-			return exec->count ? EXEC_OK : EXEC_FAULT;
+			if (!exec->count)
+				run_to_fault(exec, 0);
+			return exec_defer(exec, EXEC_FAULT);
 		}
 		exec->accesses[exec->count - 1].lane = (uint8_t)lane;
 	}
 	return EXEC_OK;
 }
 
+/* What is left of a vector mask has all bits of an element alike, whatever
+ * they were (SDM vol. 2, VGATHERDPS: the operation begins with that). */
+static void clear_vector_mask_below(struct exec *exec, unsigned lane)
+{
+	unsigned reg = exec->insn->internal.mask_reg;
+	unsigned size = exec->insn->internal.vector_bytes;
+	unsigned bytes = exec->insn->internal.data_bytes;
+	uint8_t mask[64];
+
+	xstate_get_vector(exec->xstate, reg, mask);
+	for (unsigned i = 0; i < size / bytes; i++) {
+		bool set = mask[i * bytes + bytes - 1] & 0x80;
+
+		memset(mask + i * bytes, set && i >= lane ? 0xff : 0, bytes);
+	}
+	xstate_set_vector(exec->xstate_out, reg, mask, size);
+}
+
 static void clear_mask_below(struct exec *exec, unsigned lane)
 {
 	unsigned reg = exec->insn->internal.mask_reg;
-	unsigned used = lane * exec->insn->internal.data_bytes;
 	uint64_t k;
-	uint8_t mask[64];
 
-	if (exec->insn->internal.mask_source == MASK_K) {
-		k = xstate_get_mask(exec->xstate, reg);
-		k &= lane >= 64 ? 0 : ~UINT64_C(0) << lane;
-		xstate_set_mask(exec->xstate_out, reg, k);
+	if (exec->insn->internal.mask_source != MASK_K) {
+		clear_vector_mask_below(exec, lane);
 		return;
 	}
-	xstate_get_vector(exec->xstate, reg, mask);
-	memset(mask, 0, used);
-	xstate_set_vector(exec->xstate_out, reg, mask, sizeof(mask));
+	k = xstate_get_mask(exec->xstate, reg);
+	k &= lane >= 64 ? 0 : ~UINT64_C(0) << lane;
+	xstate_set_mask(exec->xstate_out, reg, k);
 }
 
 static void clear_mask(struct exec *exec)
@@ -110,12 +126,14 @@ static void load_lanes(struct exec *exec, unsigned done, bool complete)
 	unsigned used = operand(exec)->lanes * bytes;
 	uint8_t vector[64];
 
+	if (!complete && !done)
+		return;
 	xstate_get_vector(exec->xstate, exec->insn->internal.reg, vector);
 	for (unsigned i = 0; i < done; i++)
 		memcpy(vector + exec->accesses[i].lane * bytes,
 			exec->accesses[i].old_bytes, bytes);
 	xstate_set_vector(exec->xstate_out, exec->insn->internal.reg, vector,
-		complete ? used : sizeof(vector));
+		complete ? used : exec->insn->internal.vector_bytes);
 }
 
 static void store_lanes(struct exec *exec, unsigned done)
@@ -139,24 +157,11 @@ static void move_lanes(struct exec *exec, unsigned done, bool complete)
 	exec->xstate_changed = true;
 }
 
-static enum exec_status run_vsib(struct exec *exec)
+/* The state at a fault at access number done, or behind the last one. */
+static enum exec_status run_to_fault(struct exec *exec, unsigned done)
 {
-	if (exec->lane_fault) {
-		/* The lanes before the fault are done: commit them, the state
-		 * says where to go on, and the fault comes next time. */
-		return exec_run_lanes(exec, exec->count);
-	}
-	move_lanes(exec, exec->count, true);
-	clear_mask(exec);
-	return EXEC_OK;
-}
+	unsigned stop = exec->fault_lane;
 
-enum exec_status exec_run_lanes(struct exec *exec, unsigned done)
-{
-	unsigned stop = exec->lane_fault ? exec->fault_lane :
-					   operand(exec)->lanes;
-
-	invariant(operand(exec)->vsib && done <= exec->count);
 	if (done < exec->count)
 		stop = exec->accesses[done].lane;
 	exec->out = *exec->regs;
@@ -165,5 +170,16 @@ enum exec_status exec_run_lanes(struct exec *exec, unsigned done)
 	return EXEC_OK;
 }
 
-const struct form_ops form_gather = { plan_vsib, run_vsib };
-const struct form_ops form_scatter = { plan_vsib, run_vsib };
+static enum exec_status run_vsib(struct exec *exec)
+{
+	/* The lanes before the fault are done: commit them, the state says
+	 * where to go on, and the fault comes next time. */
+	if (exec->late_fault)
+		return run_to_fault(exec, exec->count);
+	move_lanes(exec, exec->count, true);
+	clear_mask(exec);
+	return EXEC_OK;
+}
+
+const struct form_ops form_gather = { plan_vsib, run_vsib, run_to_fault };
+const struct form_ops form_scatter = { plan_vsib, run_vsib, run_to_fault };

@@ -12,12 +12,14 @@
 #include "decode/exec_impl.h"
 
 #define BV_OFFSET 512
+#define FCW_MASKS 0x3f
+#define FSW_OFFSET 2
+#define FSW_ES 0x80
 #define MXCSR_OFFSET 24
 #define MXCSR_MASK_OFFSET 28
 #define X87_REGS_OFFSET 32
 #define XMM_OFFSET 160
 #define MXCSR_MASK_DEFAULT 0xffbfu
-#define X87_CONTROL_INIT 0x037f
 #define MXCSR_INIT 0x1f80u
 
 static struct {
@@ -176,6 +178,16 @@ static bool has(const struct arch_xstate *xstate, unsigned component)
 	return xstate_bv(xstate) >> component & 1;
 }
 
+bool xstate_has_x87_error(const struct arch_xstate *xstate)
+{
+	return has(xstate, 0) && (xstate->area[FSW_OFFSET] & FSW_ES);
+}
+
+bool xstate_unmasks_x87(const struct arch_xstate *xstate)
+{
+	return has(xstate, 0) && (~xstate->area[0] & FCW_MASKS);
+}
+
 /* Copy a piece of a component; zeros when it is in its initial state. */
 static void get_piece(const struct arch_xstate *xstate, unsigned component,
 	size_t offset, void *out, size_t size)
@@ -273,6 +285,29 @@ uint64_t xstate_get_mmx(const struct arch_xstate *xstate, unsigned reg)
 	get_piece(xstate, 0, X87_REGS_OFFSET + ((reg - top) & 7) * 16u, &value,
 		sizeof(value));
 	return value;
+}
+
+void xstate_mark_mxcsr(struct arch_xstate *xstate)
+{
+	uint64_t bv = xstate_bv(xstate) | XSTATE_SSE;
+
+	/* xsave has written the registers, in use or not. */
+	if (load32(xstate->area + MXCSR_OFFSET) != MXCSR_INIT)
+		memcpy(xstate->area + BV_OFFSET, &bv, sizeof(bv));
+}
+
+void xstate_clear_top(struct arch_xstate *xstate)
+{
+	uint8_t *area = xstate->area, regs[8 * 16];
+	unsigned top = (area[FSW_OFFSET + 1] >> 3) & 7;
+
+	if (!has(xstate, 0))
+		return;
+	for (unsigned i = 0; i < 8; i++)
+		memcpy(regs + ((i + top) & 7) * 16,
+			area + X87_REGS_OFFSET + i * 16, 16);
+	memcpy(area + X87_REGS_OFFSET, regs, sizeof(regs));
+	area[FSW_OFFSET + 1] &= (uint8_t)~0x38;
 }
 
 static bool component_differs(const struct arch_xstate *a,

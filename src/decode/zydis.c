@@ -542,11 +542,12 @@ static bool is_aligned_vector(ZydisMnemonic mnemonic)
 	}
 }
 
+/* Not by Zydis' exception classes: cvtpd2pi and others have none. */
 static bool is_legacy_sse(const ZydisDecodedInstruction *insn)
 {
 	return insn->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY &&
-		insn->meta.exception_class >= ZYDIS_EXCEPTION_CLASS_SSE1 &&
-		insn->meta.exception_class <= ZYDIS_EXCEPTION_CLASS_SSE7;
+		executable_sets[insn->meta.isa_set] &&
+		insn->meta.isa_set != ZYDIS_ISA_SET_X87;
 }
 
 static uint16_t operand_alignment(
@@ -575,8 +576,6 @@ static uint16_t operand_alignment(
 	}
 	if (is_aligned_vector(view->insn.mnemonic))
 		return (uint16_t)operand->size;
-	/* SHA and AES forms carry no class of their own in every case: what
-	 * is 16 bytes wide and not excepted is aligned. */
 	if (is_legacy_sse(&view->insn) && operand->size == 16 &&
 		!is_unaligned_sse(view->insn.mnemonic))
 		return 16;
@@ -815,10 +814,8 @@ static unsigned mask_bits(
 	unsigned count = memory->element_count;
 
 	if (view->insn.avx.broadcast.mode)
-		count = is_vector_register(destination) ?
-			destination->element_count :
-			view->insn.avx.vector_length / memory->element_size;
-	else if (is_vector_register(destination) &&
+		count = view->insn.avx.vector_length / memory->element_size;
+	if (is_vector_register(destination) &&
 		destination->element_count < count)
 		count = destination->element_count;
 	return count;
@@ -1102,6 +1099,10 @@ static void set_details(const struct view *view, struct insn *out)
 	case FORM_MOFFS_STORE:
 		fix_moffs(view, out);
 		break;
+	case FORM_MOVDIR64B:
+		/* Correction: overrides are for the source only. */
+		out->operands[1].segment = INSN_SEGMENT_NONE;
+		break;
 	case FORM_BIT:
 	case FORM_XCHG:
 		set_width(out, out->operands[0].size);
@@ -1111,6 +1112,16 @@ static void set_details(const struct view *view, struct insn *out)
 	}
 }
 
+static bool has_mmx_operand(const struct view *view)
+{
+	for (unsigned i = 0; i < view->insn.operand_count; i++)
+		if (view->operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+			ZydisRegisterGetClass(view->operands[i].reg.value) ==
+				ZYDIS_REGCLASS_MMX)
+			return true;
+	return false;
+}
+
 static void set_flags(const struct view *view, struct insn *out)
 {
 	out->address32 = view->insn.address_width == 32;
@@ -1118,8 +1129,11 @@ static void set_flags(const struct view *view, struct insn *out)
 		out->internal.form == FORM_XCHG;
 	out->branches = view->insn.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
 	out->needs_xstate = needs_xstate(view, out->internal.form);
-	out->internal.x87 = view->insn.meta.isa_set == ZYDIS_ISA_SET_X87 ||
-		view->insn.meta.isa_set == ZYDIS_ISA_SET_SSE3X87;
+	out->internal.x87 = view->insn.meta.category == ZYDIS_CATEGORY_X87_ALU;
+	out->internal.converts =
+		view->insn.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH ||
+		view->insn.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PHX;
+	out->internal.mmx = has_mmx_operand(view);
 	out->internal.mnemonic = (uint16_t)view->insn.mnemonic;
 	out->internal.vector_bytes =
 		(uint16_t)(view->insn.avx.vector_length / 8);
@@ -1172,6 +1186,7 @@ int zydis_decode(const uint8_t *bytes, size_t len, struct insn *out)
 	memset(out, 0, sizeof(*out));
 	memcpy(out->bytes, bytes, view.insn.length);
 	out->length = view.insn.length;
+	out->internal.modrm = bytes[view.insn.raw.modrm.offset];
 	out->internal.rex = view.insn.attributes & ZYDIS_ATTRIB_HAS_REX;
 	add_operands(&view, out);
 	set_method(&view, out);

@@ -1,0 +1,18 @@
+# The decoder and the executor against the CPU (docs/TESTING.md).
+DECODE_HELPERS := $(addprefix $(BUILD)/tests/decode/,forms.c.o model.c.o \
+	native.c.o world.c.o)
+DECODE_PROGRAMS := $(BUILD)/tests/decode/diff
+DECODE_FORMS := tests/decode/binaries.txt
+
+$(DECODE_PROGRAMS): %: %.c.o $(DECODE_HELPERS) $(BUILD)/libcustos.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
+
+tests: $(DECODE_PROGRAMS)
+TESTS += $(wildcard tests/decode/*_test.sh)
+
+# As long as it takes: 200 states for each form.
+check-decode-full: $(DECODE_PROGRAMS)
+	$(BUILD)/tests/decode/diff -v -n 200 $(wildcard $(DECODE_FORMS))
+.PHONY: check-decode-full
+-include $(wildcard $(BUILD)/tests/decode/*.d)
