@@ -370,6 +370,8 @@ static enum carried carry_once(struct worker *w, bool first)
 		plan_lock(w);
 		carried = decide(w);
 		plan_unlock(w);
+		if (carried == CARRIED_AGAIN)
+			hold_numbers(w);
 	} while (carried == CARRIED_AGAIN);
 	return carried;
 }

@@ -29,6 +29,7 @@ struct held {
 	uint64_t rip;
 	size_t count; /* answers; the last one is what was held */
 	struct answer *answers;
+	bool listed; /* in the session's list: waits for a word */
 	bool resolved;
 	struct timespec until; /* tv_sec 0: no limit */
 };
@@ -138,7 +139,8 @@ void hold_done(struct worker *w)
 	if (!w->held)
 		return;
 	pthread_mutex_lock(&s->hold_mutex);
-	unlink_held(s, w->held);
+	if (w->held->listed)
+		unlink_held(s, w->held);
 	pthread_mutex_unlock(&s->hold_mutex);
 	held_destroy(w->held);
 	w->held = NULL;
@@ -198,12 +200,27 @@ enum carried hold_process(struct worker *w)
 	}
 	hold_done(w);
 	pthread_mutex_lock(&s->hold_mutex);
+	h->listed = true;
 	h->next = s->held;
 	s->held = h;
 	atomic_fetch_add(&s->held_count, 1);
 	pthread_mutex_unlock(&s->hold_mutex);
 	atomic_fetch_add(&s->holds, 1);
 	return CARRIED_HOLD;
+}
+
+void hold_numbers(struct worker *w)
+{
+	struct held *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return; /* they get new ones */
+	h->answers = calloc(w->event_count, sizeof(*h->answers));
+	h->count = h->answers ? w->event_count : 0;
+	for (size_t i = 0; i < h->count; i++)
+		h->answers[i].seq = w->events[i].access.seq;
+	hold_done(w);
+	w->held = h;
 }
 
 uint64_t hold_seq(const struct worker *w, size_t event)

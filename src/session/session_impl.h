@@ -234,7 +234,10 @@ bool hold_wait(struct worker *worker);
 void hold_done(struct worker *worker);
 /* Keep what has been answered so far; the last event asked is the held one. */
 enum carried hold_process(struct worker *worker);
-/* The number this access had when it was held, or 0. */
+/* The instruction starts over, and its keepers are asked again about what is
+ * there now: its accesses keep their numbers. */
+void hold_numbers(struct worker *worker);
+/* The number this access had when it was held or asked before, or 0. */
 uint64_t hold_seq(const struct worker *worker, size_t event);
 /* An earlier answer to it; false: ask. */
 bool hold_answer(struct worker *worker, struct event *event);

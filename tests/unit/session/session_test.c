@@ -988,6 +988,38 @@ static void what_a_condition_leaves_out_is_not_asked(void **state)
 	assert_int_equal(range->links[0].filtered, 1);
 }
 
+/* Another observer of the frame changes the word between the question and the
+ * exchange, once. */
+static enum keeper_status meddle(struct keeper *keeper,
+	const struct access *access, struct verdict *verdict, struct error *err)
+{
+	struct test_keeper *k = (struct test_keeper *)keeper;
+
+	if (!k->count)
+		*fake_target_byte(&the_fake, X) = 200;
+	return on_access(keeper, access, verdict, err);
+}
+
+static void an_atomic_that_lost_its_race_is_asked_again(void **state)
+{
+	struct fixture *f = *state;
+	struct keeper_ops ops = test_keeper_ops;
+
+	ops.access = meddle;
+	f->keeper.keeper.ops = &ops;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, xadd_body);
+	assert_int_equal(f->keeper.count, 2);
+	assert_int_equal(f->keeper.told[0].old_bytes[0], 100);
+	assert_int_equal(f->keeper.told[1].old_bytes[0], 200);
+	assert_int_equal(f->keeper.told[0].access.seq, 1);
+	assert_int_equal(f->keeper.told[1].access.seq, 1);
+	assert_int_equal(memory(f, X), 205);
+	assert_int_equal(GPR(f, RAX), 200);
+	assert_int_equal(f->summary.accesses, 1);
+	f->keeper.keeper.ops = &test_keeper_ops;
+}
+
 static void resume(struct fixture *f, uint64_t seq, enum verdict_kind kind,
 	uint64_t value, size_t size, int want)
 {
@@ -1281,6 +1313,7 @@ int main(void)
 		TEST(the_keepers_of_a_range_are_asked_in_turn),
 		TEST(an_answer_ends_the_asking),
 		TEST(what_a_condition_leaves_out_is_not_asked),
+		TEST(an_atomic_that_lost_its_race_is_asked_again),
 		TEST(a_held_access_waits_for_its_word),
 		TEST(a_hold_of_limited_time_ends_with_the_default),
 		TEST(what_was_never_resumed_ends_with_its_process),
