@@ -296,7 +296,10 @@ bool image_unwind(const struct image *image, struct image_frame *frame,
 	if (entry && cfi_entry_run(entry, at, &row)) {
 		if (!unwind_cfi(&row, frame, read, ctx))
 			return false;
-		frame->interrupted = entry->is_signal;
+		/* Not every assembler writes the mark into .debug_frame; a
+		 * stack pointer that was saved tells as much. */
+		frame->interrupted = entry->is_signal ||
+			row.columns[CFI_RSP].kind == CFI_AT_OFFSET;
 		return true;
 	}
 	if (exact && unwind_entry(image, frame, read, ctx))

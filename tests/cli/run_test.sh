@@ -57,7 +57,7 @@ expect "arguments are passed" 0 "argument 1: one" "argument 2: two three" \
 run run -k counter "$counter" 2
 expect "accesses and summary" 0 "-- process start: counter.elf" "store counter+0 8" "0x1 -> 0x2" \
 	"custos: exited with code 0" "(4 load, 2 store)" "missed 0" \
-	"(counter.c:12)"
+	"(counter.c:19)"
 if [ "$(cat "$work/out")" = "counter = 2" ]; then
 	pass "standard output is the program's alone"
 else
@@ -128,7 +128,7 @@ LUA
 run run -s "$work/deny.lua" "$counter" 5
 expect "a script denies" 139 \
 	"access 2 denied by the keeper of \`counter': hands off" \
-	"counter.elf: page fault" "main+0x" "counter.c:12"
+	"counter.elf: page fault" "main+0x" "counter.c:19"
 cat >"$work/throw.lua" <<'LUA'
 keep "counter"
 function load(a) error("oops") end
@@ -144,7 +144,7 @@ function finish(s)
 end
 LUA
 run run -s "$work/finish.lua" "$counter" 2
-expect "start and finish" 0 "it starts" "it saw	4	2	0	counter.c:12"
+expect "start and finish" 0 "it starts" "it saw	4	2	0	counter.c:19"
 
 run run -k counter+0+4 -s "$work/finish.lua" "$counter" 2
 expect "a range of -k that a script keeps, too" 125 "overlaps range"
