@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recorded runs: reading them, and writing them. The file format is
+ * docs/TRACE-FORMAT.md's subject; a reader can be written from that page alone.
+ *
+ * A trace is self-contained: it names programs, ranges, processes and
+ * instructions (symbol, source line, text), and holds the bytes of every kept
+ * range as they were when the range was bound, so that memory at any moment
+ * can be rebuilt from it.
+ */
+#ifndef CUSTOS_TRACE_H
+#define CUSTOS_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <custos/access.h>
+#include <custos/arch.h>
+
+struct error; /* base/error.h: code and text; may be NULL everywhere here */
+
+/* ---- what a trace is about ---- */
+
+struct trace_program {
+	const char *name;
+	const char *path; /* when it was recorded */
+	uint64_t hash; /* XXH3-64 of the file */
+};
+
+struct trace_range {
+	uint32_t id; /* as in struct access */
+	const char *name;
+	bool device;
+	uint32_t program; /* index; of a device: 0 */
+	uint64_t address; /* 0 for a device */
+	uint64_t length;
+};
+
+struct trace_meta {
+	const char *command; /* the command line, words separated by spaces */
+	const char *kvm; /* "svm", "vmx", "pvm", "" */
+	uint32_t cpus;
+	uint64_t started_ns; /* CLOCK_REALTIME at time 0 */
+	uint64_t script_hash; /* XXH3-64; 0: none */
+	const struct trace_program *programs;
+	uint32_t program_count;
+	const struct trace_range *ranges;
+	uint32_t range_count;
+};
+
+/* An instruction that made accesses; ids count from 0 in order of
+ * appearance. */
+struct trace_site {
+	uint64_t process; /* the first seen there */
+	uint64_t ip;
+	uint8_t insn[ARCH_INSN_MAX];
+	uint8_t insn_len; /* 0: a copy of the kernel */
+	const char *symbol; /* "main+0x1c" or "0x401234" */
+	const char *line; /* "ring.c:41" or "" */
+	const char *text; /* "mov [rbx], eax" or "" */
+};
+
+/* ---- records ---- */
+
+enum trace_kind {
+	TRACE_ACCESS,
+	TRACE_PROCESS_START,
+	TRACE_PROCESS_EXIT,
+	TRACE_BIND, /* a range's bytes, as they were when it was bound */
+	TRACE_UNBIND,
+	TRACE_MARKER, /* a script's or the guest's own word */
+	TRACE_LOST, /* accesses that could not be recorded, and why */
+	TRACE_END, /* the run ended in order; the last record */
+	TRACE_KIND_MAX
+};
+
+#define TRACE_REGS 18 /* 16 gprs in hardware order, rip, rflags */
+
+struct trace_record {
+	enum trace_kind kind;
+	uint64_t time_ns; /* since the start */
+	uint64_t seq; /* ACCESS: its number. Else: of the last access before */
+	/* ACCESS; pointers are valid until the next record is read. */
+	struct access access;
+	enum outcome outcome;
+	const uint8_t *final_bytes; /* as for sinks; NULL: not performed */
+	uint32_t site;
+	const uint64_t *regs; /* TRACE_REGS of them before it, or NULL */
+	const uint64_t *stack; /* return addresses, innermost first, or NULL */
+	uint32_t stack_count;
+	/* PROCESS_START, PROCESS_EXIT, BIND, UNBIND */
+	uint64_t process;
+	const char *process_name; /* START */
+	uint32_t program; /* START: index; UINT32_MAX: unknown */
+	int64_t exit_code; /* EXIT, END */
+	/* BIND, UNBIND: bytes [offset, offset + size) of the range */
+	uint32_t range;
+	uint64_t offset, size;
+	const uint8_t *bytes; /* BIND; NULL for a device */
+	/* MARKER, LOST, END */
+	const char *text;
+	uint64_t count; /* LOST */
+};
+
+/* ---- reading ---- */
+
+struct trace_reader;
+
+/*
+ * Open a trace, whole or torn: what cannot be read at its end is told by
+ * trace_reader_damage(). -ENOENT, -EACCES, ...; -EINVAL: not a trace, or of a
+ * version this library does not know. The file is hostile: whatever it says,
+ * no read goes beyond it and no memory beyond a bound is taken.
+ */
+int trace_reader_open(
+	const char *path, struct trace_reader **out, struct error *err);
+void trace_reader_close(struct trace_reader *reader); /* NULL is fine */
+
+const struct trace_meta *trace_reader_meta(const struct trace_reader *reader);
+
+struct trace_totals {
+	uint64_t records, accesses, chunks;
+	uint64_t seq_first, seq_last;
+	uint64_t duration_ns;
+	uint64_t lost; /* by the recorder's own word */
+	uint64_t file_bytes;
+	bool complete; /* has its TRACE_END, index and all chunks */
+};
+void trace_reader_totals(
+	const struct trace_reader *reader, struct trace_totals *out);
+
+/* NULL: nothing is wrong. Else a sentence about what is missing or damaged:
+ * "chunk 17 (accesses 1048577 to 1114112): checksum differs". index counts
+ * from 0; NULL behind the last. */
+const char *trace_reader_damage(
+	const struct trace_reader *reader, size_t index);
+
+/* The next record in file order: 1; 0 at the end; -errno. Damaged chunks are
+ * left out. */
+int trace_reader_next(struct trace_reader *reader, struct trace_record *out,
+	struct error *err);
+
+/* Go to the first record whose seq is >= seq (0: the very first). */
+int trace_reader_seek(
+	struct trace_reader *reader, uint64_t seq, struct error *err);
+
+/* Known once a record that names it has been read. NULL: no such site. */
+const struct trace_site *trace_reader_site(
+	const struct trace_reader *reader, uint32_t site);
+
+/*
+ * The last store (or rmw) before or at seq that left its mark on byte offset of
+ * range (UINT64_MAX: in the whole trace), by the index: reads at most a few
+ * chunks. process: whose memory, for ranges that several processes have of
+ * their own (0: any). 1 found, 0 none, -errno.
+ */
+int trace_reader_last_store(struct trace_reader *reader, uint32_t range,
+	uint64_t offset, uint64_t process, uint64_t seq,
+	struct trace_record *out, struct error *err);
+
+/*
+ * Bytes [offset, offset + len) of a range as they were after access seq.
+ * known[i] says whether byte i was ever known (bound or stored). 0 or -errno.
+ */
+int trace_reader_memory(struct trace_reader *reader, uint32_t range,
+	uint64_t process, uint64_t seq, uint64_t offset, uint64_t len,
+	uint8_t *bytes, bool *known, struct error *err);
+
+/* ---- writing ---- */
+
+struct trace_writer;
+
+/* What to keep with each access beside what is always kept. */
+struct trace_writer_options {
+	bool regs, stacks;
+	unsigned flush_ms; /* 0: 100 */
+};
+
+/* Creates or replaces path. meta is copied. */
+int trace_writer_open(const char *path, const struct trace_meta *meta,
+	const struct trace_writer_options *options, struct trace_writer **out,
+	struct error *err);
+
+/*
+ * Append. Any thread. kind and the fields for it are read; site is ignored for
+ * accesses: where, how and by whom comes from access (ip, insn, process), and
+ * site_names is asked once for each new site. After a write error records are
+ * counted as lost; the error is returned again and again.
+ */
+struct trace_site_names {
+	void *ctx;
+	/* Fill symbol, line and text (strings valid during the call back). */
+	void (*name)(void *ctx, const struct access *access,
+		struct trace_site *site);
+};
+int trace_writer_add(struct trace_writer *writer,
+	const struct trace_record *record,
+	const struct trace_site_names *site_names);
+
+/* Flush, write TRACE_END and the index, close. 0 or the first error since the
+ * opening, with the lost count told in err. */
+int trace_writer_close(
+	struct trace_writer *writer, int64_t exit_code, struct error *err);
+
+#endif
