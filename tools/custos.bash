@@ -23,7 +23,7 @@ _custos()
 
 	if ((COMP_CWORD == 1)); then
 		COMPREPLY=($(compgen -W \
-			'run doctor decode help --help --version' -- "$cur"))
+			'run doctor decode emulate help --help --version' -- "$cur"))
 		return
 	fi
 	case $command in
@@ -59,9 +59,10 @@ _custos()
 		esac
 		;;
 	doctor) options='--json --help' ;;
+	emulate) options='--help' ;;
 	decode) options='--json --address --help' ;;
 	help)
-		COMPREPLY=($(compgen -W 'run doctor decode' -- "$cur"))
+		COMPREPLY=($(compgen -W 'run doctor decode emulate' -- "$cur"))
 		return
 		;;
 	*) return ;;

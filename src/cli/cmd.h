@@ -46,6 +46,7 @@ void cmd_list(FILE *out);
 
 int cmd_run(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
+int cmd_emulate(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 
