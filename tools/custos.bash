@@ -29,7 +29,7 @@ _custos()
 	case $command in
 	run)
 		options='--keep --script --output --module --cpus --memory
-			--json --log --default --budget --trust-script --kernel
+			--json --print --when --log --watch --default --budget --trust-script --kernel
 			--quiet --help'
 		case $prev in
 		-k | --keep)

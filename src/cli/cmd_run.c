@@ -9,33 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cmd.h"
-#include "cli/run_options.h"
-#include "keeper/range.h"
-#include "keeper/script.h"
-#include "keeper/stats.h"
-#include "session/session.h"
-#include "vmm/vmm.h"
-
-#define PROGRAMS_MAX 16
-
-struct run {
-	struct run_options options;
-	struct image *kernel;
-	struct image *images[PROGRAMS_MAX];
-	unsigned image_count;
-	struct keeper *keeper; /* the script, or the one that passes */
-	struct range_set *ranges;
-	struct vmm_device devices[PROGRAMS_MAX];
-	unsigned device_count;
-	struct names *names;
-	struct stats *stats;
-	struct trace_sink *sink;
-	struct target *target;
-	struct session *session;
-	struct target_result result;
-	struct stats_numbers numbers; /* once it has ended */
-	double seconds;
-};
+#include "cli/run.h"
 
 /* For the signal handler: the target of the one run of this process. */
 static struct target *volatile running;
@@ -96,9 +70,9 @@ static int open_images(struct run *run)
 		return code;
 	run->image_count = 1;
 	for (size_t i = 0; i < o->modules.count; i++) {
-		if (run->image_count == PROGRAMS_MAX)
+		if (run->image_count == RUN_PROGRAMS_MAX)
 			return cmd_fail("run", "more than %d programs",
-				PROGRAMS_MAX);
+				RUN_PROGRAMS_MAX);
 		code = open_image(o->modules.items[i],
 			&run->images[run->image_count]);
 		if (code)
@@ -108,123 +82,15 @@ static int open_images(struct run *run)
 	return o->kernel ? open_image(o->kernel, &run->kernel) : CLI_OK;
 }
 
-/* ---- what a script may ask of us ---- */
-
-/* In its place among the accesses, when these go to standard error, too. */
-static void script_print(void *ctx, const char *text, size_t len)
-{
-	struct run *run = ctx;
-	struct buf line = BUF_INIT;
-
-	if (!run->sink || run->options.output) {
-		fwrite(text, 1, len, stderr);
-	} else if (run->options.json) {
-		buf_add(&line, text, len - 1); /* without its newline */
-		trace_sink_note(run->sink, "print", buf_str(&line));
-		buf_fini(&line);
-	} else {
-		trace_sink_lines(run->sink, text, len);
-	}
-}
-
-static size_t script_read(
-	void *ctx, uint64_t process, uint64_t va, void *bytes, size_t len)
-{
-	struct run *run = ctx;
-
-	return run->session ?
-		session_read(run->session, process, va, bytes, len) :
-		0;
-}
-
-static size_t script_write(
-	void *ctx, uint64_t process, uint64_t va, const void *bytes, size_t len)
-{
-	struct run *run = ctx;
-
-	return run->session ?
-		session_write(run->session, process, va, bytes, len) :
-		0;
-}
-
-static int open_keeper(struct run *run)
-{
-	const struct run_options *o = &run->options;
-	const struct script_options options = {
-		.trusted = o->trusted,
-		.budget_ms = o->budget_ms,
-		.fallback = o->fallback,
-		.names = names_callbacks(run->names),
-		.print = script_print,
-		.read = script_read,
-		.write = script_write,
-		.ctx = run,
-	};
-	struct error err = { 0 };
-
-	if (!o->script) {
-		run->keeper = keeper_pass_create();
-		return run->keeper ? CLI_OK : cmd_fail("run", "out of memory");
-	}
-	if (script_open(o->script, &options, &run->keeper, &err))
-		return cmd_fail("run", "%s", err.text);
-	script_set_summary(run->keeper, run->stats, &run->numbers);
-	return CLI_OK;
-}
-
-static int add_ranges(struct run *run)
-{
-	const struct run_options *o = &run->options;
-	const struct image *const *images =
-		(const struct image *const *)run->images;
-	struct error err = { 0 };
-	struct range *range;
-
-	for (size_t i = 0; i < o->ranges.count; i++)
-		if (range_set_add(run->ranges, o->ranges.items[i], images,
-			    run->image_count, run->keeper, o->fallback, &range,
-			    &err))
-			return cmd_fail("run", "-k %s", err.text);
-	if (o->script && script_add_ranges(run->keeper, run->ranges, images,
-				 run->image_count, &err))
-		return cmd_fail("run", "%s", err.text);
-	return CLI_OK;
-}
-
-/* Device ranges name the machine's devices; the longest of a name counts. */
-static int collect_devices(struct run *run)
-{
-	for (size_t i = 0; i < range_set_count(run->ranges); i++) {
-		const struct range *range = range_set_get(run->ranges, i);
-		unsigned n = 0;
-
-		if (!range->device)
-			continue;
-		while (n < run->device_count &&
-			strcmp(run->devices[n].name, range->device_name))
-			n++;
-		if (n == PROGRAMS_MAX)
-			return cmd_fail("run", "more than %d devices",
-				PROGRAMS_MAX);
-		if (n == run->device_count)
-			run->devices[run->device_count++] = (struct vmm_device){
-				.name = range->device_name,
-			};
-		if (run->devices[n].size < range->length)
-			run->devices[n].size = range->length;
-	}
-	return CLI_OK;
-}
-
 static int open_sink(struct run *run)
 {
 	const struct run_options *o = &run->options;
 	struct error err = { 0 };
 
-	/* A script speaks for itself, and where nothing is kept nothing is
-	 * accessed, unless more is asked for. */
-	if ((o->script || !range_set_count(run->ranges)) && !o->output &&
-		!o->log && !o->json)
+	/* Scripts and built-ins speak for themselves, unless more is asked
+	 * for. */
+	if ((o->script || !o->plain_count) && !o->output && !o->print &&
+		!o->json)
 		return CLI_OK;
 	if (trace_sink_open(o->output, STDERR_FILENO,
 		    o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
@@ -298,15 +164,6 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void tell_keeper(struct run *run,
-	enum keeper_status (*event)(struct keeper *keeper, struct error *err))
-{
-	struct error err = { 0 };
-
-	if (event(run->keeper, &err) != KEEPER_OK)
-		fprintf(stderr, "custos: %s\n", err.text);
-}
-
 static void take_numbers(struct run *run)
 {
 	struct session_summary summary;
@@ -329,7 +186,7 @@ static int run_target(struct run *run)
 	double started = now();
 	int ret;
 
-	tell_keeper(run, keeper_start);
+	run_start_keepers(run);
 	running = run->target;
 	if (interrupted)
 		target_stop(running);
@@ -337,7 +194,7 @@ static int run_target(struct run *run)
 	running = NULL;
 	run->seconds = now() - started;
 	take_numbers(run);
-	tell_keeper(run, keeper_finish);
+	run_finish_keepers(run);
 	if (ret)
 		return cmd_fail("run", "%s", err.text);
 	return CLI_OK;
@@ -468,9 +325,9 @@ static int run_all(struct run *run)
 {
 	static int (*const steps[])(struct run *run) = {
 		open_images, /* who has which symbols */
-		open_keeper, /* the script says which ranges it wants */
-		add_ranges, /* resolved against the symbols */
-		collect_devices, /* ranges say which devices there are */
+		run_open_keepers, /* the script says which ranges it wants */
+		run_add_ranges, /* resolved against the symbols */
+		run_collect_devices, /* ranges say which devices there are */
 		open_sink, /* before the machine: a full disk shows early */
 		create_target,
 		create_session,
@@ -495,8 +352,7 @@ static void run_fini(struct run *run)
 	session_destroy(run->session);
 	target_destroy(run->target);
 	range_set_destroy(run->ranges);
-	if (run->keeper)
-		keeper_destroy(run->keeper);
+	run_close_keepers(run);
 	stats_destroy(run->stats);
 	names_destroy(run->names);
 	for (unsigned i = 0; i < run->image_count; i++)

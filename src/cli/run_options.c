@@ -8,14 +8,16 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/invariant.h"
 #include "cli/cmd.h"
 
 #define MEMORY_MIN (UINT64_C(2) << 20)
 
-enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_LOG, OPT_TRUST, OPT_BUDGET,
-	OPT_DEFAULT, OPT_KERNEL };
+enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
+	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN,
+	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
-static const struct option long_options[] = {
+static const struct option own_options[] = {
 	{ "keep", required_argument, NULL, 'k' },
 	{ "script", required_argument, NULL, 's' },
 	{ "output", required_argument, NULL, 'o' },
@@ -23,7 +25,8 @@ static const struct option long_options[] = {
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "json", no_argument, NULL, OPT_JSON },
-	{ "log", no_argument, NULL, OPT_LOG },
+	{ "print", no_argument, NULL, OPT_PRINT },
+	{ "when", required_argument, NULL, OPT_WHEN },
 	{ "default", required_argument, NULL, OPT_DEFAULT },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "trust-script", no_argument, NULL, OPT_TRUST },
@@ -33,7 +36,7 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static const char help_text[] =
+static const char help_start[] =
 	"Usage: custos run [OPTIONS] PROGRAM [ARG...]\n"
 	"\n"
 	"Run PROGRAM, a static ELF executable made with custos's guest library,\n"
@@ -42,13 +45,19 @@ static const char help_text[] =
 	"\n"
 	"  -k, --keep RANGE      keep these bytes; may be given many times:\n"
 	"                        [PROGRAM!]SYMBOL, SYMBOL+OFF+LEN, 0xADDR+LEN,\n"
-	"                        0xA..0xB (B exclusive), device:NAME+LEN\n"
+	"                        0xA..0xB (B exclusive), device:NAME+LEN\n";
+
+static const char help_end[] =
 	"  -s, --script FILE     a keeper in Lua, see custos-lua(3)\n"
 	"  -m, --module FILE     another program, for PROGRAM to start\n"
 	"      --cpus N          virtual CPUs, 1 to 16 (default 1)\n"
 	"      --memory SIZE     RAM, e.g. 64M, 2G (default 64M)\n"
 	"      --json            accesses and summary as JSON lines\n"
-	"      --log             print accesses though there is a script\n"
+	"      --when CONDITIONS ask the keeper of the range before it only about\n"
+	"                        these: load, store, rmw, fetch, changed, size=N,\n"
+	"                        value=N (!=, <, >), process=NAME, ip=RANGE,\n"
+	"                        every=N\n"
+	"      --print           print accesses though there is a script\n"
 	"  -o, --output FILE     write accesses and summary to FILE, not stderr\n"
 	"      --default VERDICT what applies when a keeper fails: pass or deny\n"
 	"      --budget MS       time a script callback may take (default 100)\n"
@@ -60,6 +69,53 @@ static const char help_text[] =
 	"Exit code: the program's own; 124 when a keeper stopped it, 125 when\n"
 	"custos failed, 126 when PROGRAM cannot be run, 127 when it is not there,\n"
 	"130 when interrupted, 134 when the guest's kernel broke.\n";
+
+static int print_help(void)
+{
+	fputs(help_start, stdout);
+	fputs("Built-in keepers, each may be given many times:\n", stdout);
+	for (const struct builtin *b = builtin_table; b->name; b++) {
+		char option[64];
+
+		snprintf(option, sizeof(option), "--%s %s", b->name,
+			b->argument);
+		printf("      %-17s %s\n", option, b->help);
+	}
+	fputs(help_end, stdout);
+	return fflush(stdout) ? CLI_FAILED : CLI_OK;
+}
+
+static int add_keep(struct run_options *o, const struct builtin *builtin)
+{
+	struct run_keep *keeps;
+
+	if (o->keep_count == RUN_LIST_MAX)
+		return cmd_fail("run", "more than %d ranges", RUN_LIST_MAX);
+	keeps = realloc(o->keeps, (o->keep_count + 1) * sizeof(*keeps));
+	if (!keeps)
+		return cmd_fail("run", "out of memory");
+	keeps[o->keep_count++] = (struct run_keep){
+		.text = optarg,
+		.builtin = builtin,
+	};
+	o->keeps = keeps;
+	return -1;
+}
+
+static int add_condition(struct run_options *o)
+{
+	if (!o->keep_count)
+		return cmd_usage_error("run",
+			"--when %s: it comes behind the range it is about",
+			optarg);
+	if (o->keeps[o->keep_count - 1].when)
+		return cmd_usage_error("run",
+			"--when %s: this range has conditions; write them as "
+			"one, with spaces between",
+			optarg);
+	o->keeps[o->keep_count - 1].when = optarg;
+	return -1;
+}
 
 static bool add(struct run_list *list, const char *item)
 {
@@ -155,9 +211,11 @@ static int take(int option, struct run_options *o)
 {
 	switch (option) {
 	case 'k':
+		o->plain_count++;
+		return add_keep(o, NULL);
 	case 'm':
-		if (!add(option == 'k' ? &o->ranges : &o->modules, optarg))
-			return cmd_fail("run", "too many -%c options", option);
+		if (!add(&o->modules, optarg))
+			return cmd_fail("run", "too many modules");
 		break;
 	case 's':
 		o->script = optarg;
@@ -171,9 +229,11 @@ static int take(int option, struct run_options *o)
 	case OPT_JSON:
 		o->json = true;
 		break;
-	case OPT_LOG:
-		o->log = true;
+	case OPT_PRINT:
+		o->print = true;
 		break;
+	case OPT_WHEN:
+		return add_condition(o);
 	case OPT_TRUST:
 		o->trusted = true;
 		break;
@@ -181,18 +241,39 @@ static int take(int option, struct run_options *o)
 		o->kernel = optarg;
 		break;
 	case 'h':
-		fputs(help_text, stdout);
-		return fflush(stdout) ? CLI_FAILED : CLI_OK;
+		return print_help();
 	default:
+		if (option >= OPT_BUILTIN)
+			return add_keep(
+				o, &builtin_table[option - OPT_BUILTIN]);
 		return take_limits(option, o);
 	}
 	return -1;
 }
 
+#define LONG_OPTIONS_MAX 64
+
+/* Our own options and one for every built-in keeper. */
+static void make_options(struct option *out)
+{
+	size_t n = 0;
+
+	for (const struct option *o = own_options; o->name; o++)
+		out[n++] = *o;
+	for (const struct builtin *b = builtin_table; b->name; b++) {
+		invariant(n + 1 < LONG_OPTIONS_MAX);
+		out[n++] = (struct option){ b->name, required_argument, NULL,
+			OPT_BUILTIN + (int)(b - builtin_table) };
+	}
+	out[n] = (struct option){ 0 };
+}
+
 int run_options_read(int argc, char **argv, struct run_options *out)
 {
+	struct option long_options[LONG_OPTIONS_MAX];
 	int option, code;
 
+	make_options(long_options);
 	*out = (struct run_options){
 		.cpus = 1,
 		.memory = UINT64_C(64) << 20,
@@ -215,6 +296,6 @@ int run_options_read(int argc, char **argv, struct run_options *out)
 
 void run_options_free(struct run_options *options)
 {
-	free(options->ranges.items);
+	free(options->keeps);
 	free(options->modules.items);
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "keeper/keeper.h"
+#include "keeper/builtin.h"
 
 #define RUN_LIST_MAX 4096
 
@@ -16,13 +16,21 @@ struct run_list {
 	size_t count;
 };
 
+/* One range and who keeps it, in the order of the command line. */
+struct run_keep {
+	const char *text; /* a range, or the built-in's argument */
+	const struct builtin *builtin; /* NULL: -k */
+	const char *when; /* conditions, or NULL */
+};
+
 struct run_options {
-	struct run_list ranges; /* -k */
+	struct run_keep *keeps;
+	size_t keep_count, plain_count; /* plain: those of -k */
 	struct run_list modules; /* -m */
 	const char *script; /* -s */
 	const char *output; /* -o; NULL: stderr */
 	const char *kernel; /* --kernel; NULL: the built-in one */
-	bool json, log, quiet, trusted;
+	bool json, print, quiet, trusted;
 	unsigned cpus;
 	uint64_t memory;
 	unsigned budget_ms;

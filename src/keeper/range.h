@@ -42,6 +42,7 @@ struct range {
 	uint64_t length; /* never 0 */
 	struct range_link links[RANGE_LINKS_MAX];
 	unsigned link_count; /* at least 1 */
+	bool silent; /* its accesses are not written to the sink */
 	bool ever_bound; /* its bytes were mapped at some moment; the session's */
 };
 

@@ -375,7 +375,11 @@ void event_ask(struct worker *w, struct event *event)
 
 		if (is_asked(w, link, &event->access))
 			ask_link(w, event, link);
+		else if (link->filter && !event->link)
+			event->left_out = true;
 	}
+	if (event->link)
+		event->left_out = false;
 }
 
 /* Call `copy' for every kept byte run of the event's range, lane by lane. */
@@ -479,7 +483,7 @@ void event_record(
 		&s->by_kind[event->access.kind], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(
 		&s->by_outcome[event->outcome], 1, memory_order_relaxed);
-	if (s->config.sink)
+	if (s->config.sink && !event->range->silent && !event->left_out)
 		trace_sink_write(s->config.sink, &event->access, event->outcome,
 			final_bytes);
 	if (s->config.decided)

@@ -22,6 +22,8 @@ void session_say(struct session *s, const char *format, ...)
 	buf_fini(&line);
 }
 
+_Thread_local struct worker *session_current;
+
 static void worker_destroy(struct worker *w)
 {
 	if (!w)
@@ -65,6 +67,7 @@ struct worker *session_worker(struct session *s, struct target_thread *thread)
 		}
 		s->workers[index] = w;
 	}
+	session_current = w;
 	w->thread = thread;
 	w->regs = *target_thread_regs(thread);
 	/* Set by some CPUs when they fault; no instruction starts with it. */

@@ -77,6 +77,12 @@ int session_resume(struct session *session, uint64_t seq,
 /* Take back everything granted of a range. Not from a keeper's callback. */
 void session_revoke(struct session *session, const struct range *range);
 
+/*
+ * Return addresses of the process whose access is being decided, innermost
+ * first; how many. Only on the thread that decides, i.e. from a keeper.
+ */
+size_t session_stack(struct session *session, uint64_t *out_ips, size_t max);
+
 /* Memory of a process behind everybody's back, for keepers' scripts. Returns
  * the bytes done. */
 size_t session_read(struct session *session, uint64_t process, uint64_t va,

@@ -42,6 +42,7 @@ struct event {
 	uint32_t first, count; /* exec accesses; first SPAN_FETCH for a fetch */
 	struct verdict verdict;
 	bool decided; /* the keeper has answered */
+	bool left_out; /* some condition, and nobody who wanted to know */
 	enum outcome outcome;
 };
 
@@ -158,6 +159,9 @@ void session_say(struct session *session, const char *format, ...)
  * out of memory (the session is being stopped then). */
 struct worker *session_worker(
 	struct session *session, struct target_thread *thread);
+
+/* The worker that this host thread is for while it decides, or NULL. */
+extern _Thread_local struct worker *session_current;
 
 /* bind.c; each takes the bindings lock itself */
 int bind_process(struct session *session, const struct target_process *process);

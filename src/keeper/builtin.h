@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keepers that come with custos, each one flag of `custos run': --watch
+ * counter. One keeper, one builtin_<name>.c, one row of the table in
+ * builtin.c, from which the options, their help and the manual's list come.
+ * They compose: with each other and with scripts, on one range.
+ */
+#ifndef CUSTOS_KEEPER_BUILTIN_H
+#define CUSTOS_KEEPER_BUILTIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "image/image.h"
+#include "keeper/keeper.h"
+#include "trace/sink.h"
+
+/* What a built-in keeper may use of its surroundings. Lives longer than it. */
+struct builtin_host {
+	const struct trace_names *names;
+	const struct image *const *images; /* the programs */
+	size_t image_count;
+	/*
+	 * A bug, or what the user asked to be told: complete lines for
+	 * people. keeper is the built-in's name; programs get it as a note
+	 * of this kind.
+	 */
+	void (*finding)(void *ctx, const char *keeper, const char *text);
+	/*
+	 * Return addresses of the process whose access is being decided,
+	 * innermost (the accessing instruction) first. Only from access(),
+	 * stepped() and told().
+	 */
+	size_t (*stack)(void *ctx, uint64_t *out_ips, size_t max);
+	void *ctx;
+};
+
+#define BUILTIN_RANGES_MAX 8
+#define BUILTIN_RANGE_TEXT_MAX 160
+
+/* The ranges a built-in wants to keep, as range_set_add() takes them. */
+struct builtin_ranges {
+	char text[BUILTIN_RANGES_MAX][BUILTIN_RANGE_TEXT_MAX];
+	size_t count;
+};
+
+struct builtin {
+	const char *name; /* of the option, too */
+	const char *argument; /* "RANGE", "LOCK:DATA", ... */
+	const char *help; /* one line: what it does */
+	const char *finds; /* the bug it is for, for the manual */
+	/*
+	 * argument: the user's. On success stores a keeper, to be destroyed
+	 * with keeper_destroy(), and the ranges to put it on, in order.
+	 * -EINVAL with a sentence when the argument is wrong.
+	 */
+	int (*create)(const char *argument, const struct builtin_host *host,
+		struct keeper **out, struct builtin_ranges *out_ranges,
+		struct error *err);
+};
+
+extern const struct builtin builtin_table[]; /* ends with a NULL name */
+
+const struct builtin *builtin_find(const char *name); /* NULL: none */
+
+/* ---- for the built-ins ---- */
+
+/* Append a range's text; -EINVAL when it is too long or they are too many. */
+int builtin_ranges_add(struct builtin_ranges *ranges, struct error *err,
+	const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* "who did it": "ring.elf#1 at main+0x1c (ring.c:12)" */
+void builtin_describe_who(const struct builtin_host *host,
+	const struct access *access, struct buf *out);
+
+/* "counter+4" (the range's name and the offset of the first kept byte) */
+void builtin_describe_where(const struct access *access, struct buf *out);
+
+/* Kept bytes as people read them: 0x2a up to 8 bytes, else hex digits. */
+void builtin_describe_bytes(
+	const uint8_t *bytes, uint32_t count, struct buf *out);
+
+/* The accessing process's stack, a line a frame, indented. */
+void builtin_describe_stack(const struct builtin_host *host,
+	const struct access *access, struct buf *out);
+
+int builtin_log_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+int builtin_watch_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+
+#endif
