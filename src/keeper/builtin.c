@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct builtin builtin_table[] = {
@@ -44,6 +45,124 @@ int builtin_ranges_add(struct builtin_ranges *ranges, struct error *err,
 	ranges->count++;
 	return 0;
 }
+
+/* ---- what they have in common ---- */
+
+void *builtin_create(size_t size, const struct keeper_ops *ops,
+	const struct builtin_host *host, struct error *err)
+{
+	struct builtin_state *state = calloc(1, size);
+
+	if (!state || keeper_init(&state->keeper, ops)) {
+		free(state);
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	state->host = host;
+	return state;
+}
+
+void builtin_destroy(struct keeper *keeper)
+{
+	struct builtin_state *state = (struct builtin_state *)keeper;
+
+	buf_fini(&state->line);
+	free(state);
+}
+
+void builtin_say(struct builtin_state *state)
+{
+	if (state->line.len)
+		state->host->finding(state->host->ctx, state->keeper.ops->name,
+			buf_str(&state->line));
+	buf_reset(&state->line);
+}
+
+int builtin_split(const char *argument, const char *separator, char *out_range,
+	const char **out_rest, struct error *err)
+{
+	size_t len = separator ? (size_t)(separator - argument) :
+				 strlen(argument);
+
+	if (len >= BUILTIN_RANGE_TEXT_MAX)
+		return error_set(err, -EINVAL,
+			"a range has at most %d characters",
+			BUILTIN_RANGE_TEXT_MAX - 1);
+	memcpy(out_range, argument, len);
+	out_range[len] = '\0';
+	*out_rest = separator ? separator + 1 : "";
+	return 0;
+}
+
+bool builtin_next_word(const char **rest, char *out_word, size_t size)
+{
+	size_t len = strcspn(*rest, ",");
+	size_t taken = len < size ? len : size - 1;
+
+	if (!**rest)
+		return false;
+	memcpy(out_word, *rest, taken);
+	out_word[taken] = '\0';
+	*rest += len + ((*rest)[len] == ',');
+	return true;
+}
+
+bool builtin_number(const char *word, const char *key, uint64_t *out,
+	struct error *err)
+{
+	const char *text = word + strlen(key);
+	char *end;
+
+	if (strncmp(word, key, strlen(key)))
+		return false;
+	errno = 0;
+	*out = strtoull(text, &end, 0);
+	if (errno || end == text || *end || *text == '-')
+		error_set(err, -EINVAL, "`%s': `%s' is not a number", word,
+			text);
+	return true;
+}
+
+uint64_t builtin_address(const struct access *access)
+{
+	for (uint32_t i = 0; access->lanes && i < access->lane_count; i++) {
+		const struct access_lane *lane = &access->lanes[i];
+
+		if (access->kept_first - lane->offset < lane->size)
+			return lane->address +
+				(access->kept_first - lane->offset);
+	}
+	return access->address + access->kept_first;
+}
+
+bool builtin_is_performed(enum outcome outcome, const uint8_t *final_bytes)
+{
+	return final_bytes && outcome != OUTCOME_ROLLBACK;
+}
+
+bool builtin_is_stored(const struct access *access, enum outcome outcome,
+	const uint8_t *final_bytes)
+{
+	return access_writes(access->kind) && outcome != OUTCOME_ABSORB &&
+		builtin_is_performed(outcome, final_bytes);
+}
+
+#define STACK_MAX 32
+
+uint64_t builtin_site(
+	const struct builtin_host *host, const struct access *access)
+{
+	uint64_t ips[STACK_MAX], hash = access->ip;
+	size_t count = 0;
+
+	if (host->stack && access->insn)
+		count = host->stack(host->ctx, ips, STACK_MAX);
+	for (size_t i = 1; i < count; i++)
+		hash = (hash ^ ips[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 32;
+}
+
+/* ---- words for people ---- */
 
 static void describe_ip(const struct builtin_host *host, uint64_t process,
 	uint64_t ip, struct buf *out)
@@ -96,15 +215,14 @@ void builtin_describe_bytes(
 	buf_printf(out, "0x%" PRIx64, value);
 }
 
-#define STACK_MAX 32
-
 void builtin_describe_stack(const struct builtin_host *host,
 	const struct access *access, struct buf *out)
 {
 	uint64_t ips[STACK_MAX];
-	size_t count =
-		host->stack ? host->stack(host->ctx, ips, STACK_MAX) : 0;
+	size_t count = 0;
 
+	if (host->stack && access->insn)
+		count = host->stack(host->ctx, ips, STACK_MAX);
 	for (size_t i = 0; i < count; i++) {
 		buf_printf(out, "    #%zu ", i);
 		/* A return address is behind its call. */

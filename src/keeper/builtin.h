@@ -8,9 +8,11 @@
 #ifndef CUSTOS_KEEPER_BUILTIN_H
 #define CUSTOS_KEEPER_BUILTIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "image/image.h"
 #include "keeper/keeper.h"
@@ -70,6 +72,56 @@ const struct builtin *builtin_find(const char *name); /* NULL: none */
 int builtin_ranges_add(struct builtin_ranges *ranges, struct error *err,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* What the structure of a built-in begins with. */
+struct builtin_state {
+	struct keeper keeper;
+	const struct builtin_host *host;
+	struct buf line; /* what is being composed; under the keeper's lock */
+};
+
+/*
+ * A zeroed structure of `size' bytes that begins with a struct builtin_state,
+ * initialized; NULL and -ENOMEM in *err. Its ops->destroy ends with
+ * builtin_destroy(), or is it.
+ */
+void *builtin_create(size_t size, const struct keeper_ops *ops,
+	const struct builtin_host *host, struct error *err);
+void builtin_destroy(struct keeper *keeper);
+
+/* Give what is in state->line away as a finding, and empty it. */
+void builtin_say(struct builtin_state *state);
+
+/*
+ * Split an argument at separator: the range before it (all, when it is NULL)
+ * into out_range, of BUILTIN_RANGE_TEXT_MAX bytes, what is behind it ("" when
+ * there is none) to *out_rest. -EINVAL when the range is too long.
+ */
+int builtin_split(const char *argument, const char *separator, char *out_range,
+	const char **out_rest, struct error *err);
+
+/* Take the next of the words separated by commas off *rest. False at the
+ * end; a word is cut at `size' bytes, its NUL included. */
+bool builtin_next_word(const char **rest, char *out_word, size_t size);
+
+/* Is word "KEY=...", key being "KEY="? Then the number behind it to *out, or
+ * -EINVAL into err->code. */
+bool builtin_number(const char *word, const char *key, uint64_t *out,
+	struct error *err);
+
+/* Address of the first kept byte of an access. */
+uint64_t builtin_address(const struct access *access);
+
+/* As told() gets it: was it performed, and not undone? Were its bytes stored?
+ */
+bool builtin_is_performed(enum outcome outcome, const uint8_t *final_bytes);
+bool builtin_is_stored(const struct access *access, enum outcome outcome,
+	const uint8_t *final_bytes);
+
+/* What stands for the place in the program that made the access: the
+ * instruction and the calls that led to it. */
+uint64_t builtin_site(
+	const struct builtin_host *host, const struct access *access);
+
 /* "who did it": "ring.elf#1 at main+0x1c (ring.c:12)" */
 void builtin_describe_who(const struct builtin_host *host,
 	const struct access *access, struct buf *out);
@@ -81,7 +133,8 @@ void builtin_describe_where(const struct access *access, struct buf *out);
 void builtin_describe_bytes(
 	const uint8_t *bytes, uint32_t count, struct buf *out);
 
-/* The accessing process's stack, a line a frame, indented. */
+/* The accessing process's stack, a line a frame, indented; nothing for copies,
+ * which the kernel makes. */
 void builtin_describe_stack(const struct builtin_host *host,
 	const struct access *access, struct buf *out);
 

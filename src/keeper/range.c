@@ -340,9 +340,9 @@ int range_set_add(struct range_set *set, const char *text,
 	return 0;
 }
 
-int range_resolve(const char *text, const struct image *const *images,
-	size_t image_count, uint64_t *out_address, uint64_t *out_length,
-	struct error *err)
+int range_resolve_in(const char *text, const struct image *const *images,
+	size_t image_count, const struct image **out_image,
+	uint64_t *out_address, uint64_t *out_length, struct error *err)
 {
 	struct range range = { 0 };
 	int rc = resolve(text, images, image_count, &range, err);
@@ -350,9 +350,20 @@ int range_resolve(const char *text, const struct image *const *images,
 	if (!rc && range.device)
 		rc = error_set(err, -EINVAL,
 			"'%s' is a device, not user memory", text);
+	*out_image = range.image;
 	*out_address = range.address;
 	*out_length = range.length;
 	return rc;
+}
+
+int range_resolve(const char *text, const struct image *const *images,
+	size_t image_count, uint64_t *out_address, uint64_t *out_length,
+	struct error *err)
+{
+	const struct image *image;
+
+	return range_resolve_in(text, images, image_count, &image, out_address,
+		out_length, err);
 }
 
 void range_set_filter(struct range *range, struct filter *filter)

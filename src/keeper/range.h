@@ -82,6 +82,11 @@ int range_resolve(const char *text, const struct image *const *images,
 	size_t image_count, uint64_t *out_address, uint64_t *out_length,
 	struct error *err);
 
+/* The same, and the program whose memory it is. */
+int range_resolve_in(const char *text, const struct image *const *images,
+	size_t image_count, const struct image **out_image,
+	uint64_t *out_address, uint64_t *out_length, struct error *err);
+
 /* Ask the last link of range only about what matches; takes filter over
  * (malloc()ed). */
 void range_set_filter(struct range *range, struct filter *filter);
