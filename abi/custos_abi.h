@@ -151,8 +151,16 @@ enum custos_call {
 	/* A process faulted and will be ended: rdi = id, rsi = gpa of a struct
 	 * custos_fault_report. The monitor prints it for people. */
 	CUSTOS_CALL_FAULT = 8,
+	/* Processes met: all that rdi's (an id) has done happened before
+	 * anything that rsi's will do from now on. r8 = CUSTOS_ORDER_BOTH: and
+	 * the other way round. At messages, before they are copied; at starts;
+	 * at ends, for those who wait. */
+	CUSTOS_CALL_ORDER = 9,
 	CUSTOS_CALL_MAX
 };
+
+#define CUSTOS_ORDER_ONE 0u
+#define CUSTOS_ORDER_BOTH 1u
 
 #define CUSTOS_COPY_SYSCALL_LOAD 0u /* user -> kernel */
 #define CUSTOS_COPY_SYSCALL_STORE 1u /* kernel -> user */

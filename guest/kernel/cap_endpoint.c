@@ -134,6 +134,8 @@ static int deliver(
 	int error = check_caps(sender, receiver, out_receivers);
 	unsigned i;
 
+	/* Neither goes on before the other has come here. */
+	process_order(sender, receiver, CUSTOS_ORDER_BOTH);
 	if (!error)
 		error = copy_string(sender, receiver, out_receivers);
 	if (!error) {
