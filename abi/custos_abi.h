@@ -97,7 +97,7 @@ struct custos_boot_info {
 	uint32_t tsc_khz;
 	uint64_t xcr0; /* set on every CPU before it starts */
 	uint64_t ram_base, ram_size;
-	uint64_t free_base, free_size; /* RAM the kernel may allocate */
+	uint64_t free_base, free_size; /* RAM the kernel may use: zeros */
 	/*
 	 * One bit per frame of RAM, bit n of byte n / 8 for the frame at
 	 * ram_base + n * 4096; set while the monitor keeps that frame. The

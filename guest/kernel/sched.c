@@ -152,6 +152,8 @@ static void arm_timer(struct cpu *cpu)
 	uint64_t at = sleeper ? sleeper->wake_at : NEVER;
 	uint64_t now, wait;
 
+	if (!sleeper && list_is_empty(&cpu->ready))
+		return;
 	if (cpu->current && !list_is_empty(&cpu->ready) && cpu->slice_end < at)
 		at = cpu->slice_end;
 	if (at == NEVER || (cpu->timer_at && cpu->timer_at <= at))
