@@ -202,8 +202,13 @@ void space_replace(struct space *space, uint64_t va, uint64_t length,
 	uint64_t part;
 
 	for (; length; length -= part, va += part, offset += part) {
-		part = length < BATCH * PAGE_SIZE ? length : BATCH * PAGE_SIZE;
-		replace_batch(space, va, part, memory, offset, rights);
+		bool hole = !leaf_find(space, va);
+
+		part = hole ? SPAN - va % SPAN : BATCH * PAGE_SIZE;
+		if (part > length)
+			part = length;
+		if (!hole)
+			replace_batch(space, va, part, memory, offset, rights);
 	}
 }
 
