@@ -31,6 +31,7 @@ $(FIXTURE): tests/unit/image/fixture.c tests/unit/image/fixture.S
 	$(Q)$(CC) -g -O1 -fno-pic -static -nostdlib -ffreestanding \
 		-fcf-protection=none -Wl,--build-id=none $^ -o $@
 $(BUILD)/tests/unit/image/debug_test: | $(FIXTURE)
+$(BUILD)/tests/unit/keeper/plugin_test: | $(PLUGINS)
 
 # A kernel that breaks at the first thing a program prints.
 BROKEN_KERNEL := $(GUEST)/broken_kernel.elf
@@ -108,4 +109,3 @@ bench: all $(BENCHES)
 			sh $$b;; *) CUSTOS_BUILD=$(BUILD) $$b;; esac || exit 1; done
 .PHONY: bench
 -include tests/decode/decode.mk
--include $(addsuffix .c.d,$(FUZZ_PROGRAMS) $(BENCHES)) $(BENCH_SUPPORT:.o=.d)

@@ -29,7 +29,7 @@ _custos()
 	case $command in
 	run)
 		options='--keep --script --output --module --cpus --memory
-			--json --print --when --log --watch --default --budget --trust-script --kernel
+			--json --print --when --plugin --log --watch --default --budget --trust-script --kernel
 			--quiet --help'
 		case $prev in
 		-k | --keep)
@@ -40,6 +40,12 @@ _custos()
 		-s | --script)
 			COMPREPLY=($(compgen -d -S / -- "$cur")
 				$(compgen -f -X '!*.lua' -- "$cur"))
+			compopt -o nospace
+			return
+			;;
+		--plugin)
+			COMPREPLY=($(compgen -d -S / -- "$cur")
+				$(compgen -f -X '!*.so' -- "$cur"))
 			compopt -o nospace
 			return
 			;;

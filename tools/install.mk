@@ -14,6 +14,7 @@ MAN3 := $(wildcard docs/man/*.3)
 
 install: all
 	$(INSTALL) -d $(D)$(BINDIR) $(D)$(LIBDIR)/custos \
+		$(D)$(LIBDIR)/custos/plugins \
 		$(D)$(LIBDIR)/pkgconfig $(D)$(INCLUDEDIR)/custos/abi \
 		$(D)$(MANDIR)/man1 $(D)$(MANDIR)/man3 \
 		$(D)$(DATADIR)/doc/custos \
@@ -24,10 +25,11 @@ install: all
 	$(INSTALL) -m 644 abi/*.h abi/*.def $(D)$(INCLUDEDIR)/custos/abi/
 	$(INSTALL) -m 644 $(GUEST_SDK) guest/lib/guest.ld \
 		$(D)$(LIBDIR)/custos/
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
-		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|; s|@VERSION@|$(VERSION)|' \
-		tools/custos-guest.pc.in \
-		>$(D)$(LIBDIR)/pkgconfig/custos-guest.pc
+	for pc in custos custos-guest; do \
+		sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|' \
+			-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+			-e 's|@VERSION@|$(VERSION)|' tools/$$pc.pc.in \
+			>$(D)$(LIBDIR)/pkgconfig/$$pc.pc || exit 1; done
 	$(INSTALL) -m 644 $(MAN1) $(D)$(MANDIR)/man1/
 	$(if $(MAN3),$(INSTALL) -m 644 $(MAN3) $(D)$(MANDIR)/man3/)
 	$(INSTALL) -m 644 tools/custos.bash \
@@ -37,7 +39,8 @@ install: all
 	$(if $(wildcard examples),cp -R examples $(D)$(DATADIR)/doc/custos/)
 
 uninstall:
-	rm -f $(D)$(BINDIR)/custos $(D)$(LIBDIR)/pkgconfig/custos-guest.pc \
+	rm -f $(D)$(BINDIR)/custos $(D)$(LIBDIR)/pkgconfig/custos.pc \
+		$(D)$(LIBDIR)/pkgconfig/custos-guest.pc \
 		$(addprefix $(D)$(MANDIR)/man1/,$(notdir $(MAN1))) \
 		$(addprefix $(D)$(MANDIR)/man3/,$(notdir $(MAN3))) \
 		$(D)$(DATADIR)/bash-completion/completions/custos

@@ -55,9 +55,6 @@ int64_t process_call_kill(const struct call *call)
 	struct process *process = call->cap->object;
 	bool own = is_caller(call);
 
-	/* Whoever waits for its end may know that we wanted it. */
-	if (!own)
-		process_order(call->caller, process, CUSTOS_ORDER_ONE);
 	process_kill(process, (int64_t)call->args[0]);
 	return own ? CALL_NO_RESULT : 0;
 }
@@ -66,10 +63,8 @@ int64_t process_call_wait(const struct call *call)
 {
 	struct process *process = call->cap->object;
 
-	if (process->state == PROCESS_ENDED) {
-		process_order(process, call->caller, CUSTOS_ORDER_ONE);
+	if (process->state == PROCESS_ENDED)
 		return process->exit_code;
-	}
 	if (is_caller(call))
 		return -CUSTOS_E_REQUEST;
 	/* commit */

@@ -5,13 +5,14 @@
 
 #include "cli/run_options.h"
 #include "keeper/builtin.h"
+#include "keeper/plugin.h"
 #include "keeper/range.h"
 #include "keeper/stats.h"
 #include "session/session.h"
 #include "vmm/vmm.h"
 
 #define RUN_PROGRAMS_MAX 16
-#define RUN_BUILTINS_MAX 64
+#define RUN_BUILTINS_MAX 64 /* plugins included */
 
 struct run {
 	struct run_options options;
@@ -20,7 +21,8 @@ struct run {
 	unsigned image_count;
 	struct keeper *keeper; /* the script, or the one that passes */
 	struct builtin_host host;
-	struct keeper *builtins[RUN_BUILTINS_MAX];
+	struct plugin_host plugin_host;
+	struct keeper *builtins[RUN_BUILTINS_MAX]; /* and plugins */
 	unsigned builtin_count;
 	struct range_set *ranges;
 	struct vmm_device devices[RUN_PROGRAMS_MAX];

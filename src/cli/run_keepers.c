@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The keepers of a run and what they keep. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,18 @@ static size_t on_stack(void *ctx, uint64_t *out_ips, size_t max)
 	return run->session ? session_stack(run->session, out_ips, max) : 0;
 }
 
-int run_open_keepers(struct run *run)
+/* From any callback of a plugin; before the run, nothing is held. */
+static int on_resume(void *ctx, uint64_t seq, const struct verdict *verdict,
+	const uint8_t *value, size_t size)
+{
+	struct run *run = ctx;
+
+	return run->session ? session_resume(run->session, seq, verdict, value,
+				      size) :
+			      -ENOENT;
+}
+
+static void set_hosts(struct run *run)
 {
 	run->host = (struct builtin_host){
 		.names = names_callbacks(run->names),
@@ -110,6 +122,21 @@ int run_open_keepers(struct run *run)
 		.stack = on_stack,
 		.ctx = run,
 	};
+	run->plugin_host = (struct plugin_host){
+		.names = names_callbacks(run->names),
+		.log = script_print,
+		.finding = on_finding,
+		.read = script_read,
+		.write = script_write,
+		.stack = on_stack,
+		.resume = on_resume,
+		.ctx = run,
+	};
+}
+
+int run_open_keepers(struct run *run)
+{
+	set_hosts(run);
 	return open_script(run);
 }
 
@@ -148,8 +175,9 @@ static int add_plain(struct run *run, const struct run_keep *keep)
 	return add_filter(run, keep, range);
 }
 
-static int add_builtin_range(struct run *run, const struct run_keep *keep,
-	const char *text, struct keeper *keeper)
+/* option: whose range it is, for messages. */
+static int add_range_of(struct run *run, const struct run_keep *keep,
+	const char *option, const char *text, struct keeper *keeper)
 {
 	const struct run_options *o = &run->options;
 	size_t before = range_set_count(run->ranges);
@@ -158,8 +186,7 @@ static int add_builtin_range(struct run *run, const struct run_keep *keep,
 
 	if (range_set_add(run->ranges, text, run->host.images, run->image_count,
 		    keeper, o->fallback, &range, &err))
-		return cmd_fail("run", "--%s: %s", keep->builtin->name,
-			err.text);
+		return cmd_fail("run", "--%s: %s", option, err.text);
 	if (range_set_count(run->ranges) > before)
 		range->silent = !o->output && !o->print && !o->json;
 	return add_filter(run, keep, range);
@@ -181,7 +208,45 @@ static int add_builtin(struct run *run, const struct run_keep *keep)
 			err.text);
 	run->builtins[run->builtin_count++] = keeper;
 	for (size_t i = 0; i < ranges.count && !code; i++)
-		code = add_builtin_range(run, keep, ranges.text[i], keeper);
+		code = add_range_of(run, keep, keep->builtin->name,
+			ranges.text[i], keeper);
+	return code;
+}
+
+/* FILE[:ARGUMENT] */
+static int open_plugin(
+	struct run *run, const char *text, struct keeper **out)
+{
+	const char *argument = strchr(text, ':');
+	struct error err = { 0 };
+	char *path;
+	int ret;
+
+	path = argument ? strndup(text, (size_t)(argument - text)) :
+			  strdup(text);
+	if (!path)
+		return cmd_fail("run", "out of memory");
+	ret = plugin_open(path, argument ? argument + 1 : "",
+		&run->plugin_host, out, &err);
+	free(path);
+	return ret ? cmd_fail("run", "--plugin: %s", err.text) : CLI_OK;
+}
+
+static int add_plugin(struct run *run, const struct run_keep *keep)
+{
+	struct keeper *keeper = NULL;
+	int code;
+
+	if (run->builtin_count == RUN_BUILTINS_MAX)
+		return cmd_fail("run", "more than %d keepers",
+			RUN_BUILTINS_MAX);
+	code = open_plugin(run, keep->text, &keeper);
+	if (code)
+		return code;
+	run->builtins[run->builtin_count++] = keeper;
+	for (size_t i = 0; i < plugin_range_count(keeper) && !code; i++)
+		code = add_range_of(run, keep, "plugin",
+			plugin_range(keeper, i), keeper);
 	return code;
 }
 
@@ -193,8 +258,9 @@ int run_add_ranges(struct run *run)
 
 	for (size_t i = 0; i < o->keep_count; i++) {
 		const struct run_keep *keep = &o->keeps[i];
-		int code = keep->builtin ? add_builtin(run, keep) :
-					   add_plain(run, keep);
+		int code = keep->plugin ? add_plugin(run, keep) :
+			keep->builtin	? add_builtin(run, keep) :
+					  add_plain(run, keep);
 
 		if (code)
 			return code;

@@ -14,7 +14,7 @@
 #define MEMORY_MIN (UINT64_C(2) << 20)
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
-	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN,
+	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN, OPT_PLUGIN,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
 static const struct option own_options[] = {
@@ -27,6 +27,7 @@ static const struct option own_options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "print", no_argument, NULL, OPT_PRINT },
 	{ "when", required_argument, NULL, OPT_WHEN },
+	{ "plugin", required_argument, NULL, OPT_PLUGIN },
 	{ "default", required_argument, NULL, OPT_DEFAULT },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "trust-script", no_argument, NULL, OPT_TRUST },
@@ -52,6 +53,8 @@ static const char help_end[] =
 	"  -m, --module FILE     another program, for PROGRAM to start\n"
 	"      --cpus N          virtual CPUs, 1 to 16 (default 1)\n"
 	"      --memory SIZE     RAM, e.g. 64M, 2G (default 64M)\n"
+	"      --plugin FILE[:ARGUMENT]\n"
+	"                        a keeper in C, see custos-keeper(3)\n"
 	"      --json            accesses and summary as JSON lines\n"
 	"      --when CONDITIONS ask the keeper of the range before it only about\n"
 	"                        these: load, store, rmw, fetch, changed, size=N,\n"
@@ -85,7 +88,8 @@ static int print_help(void)
 	return fflush(stdout) ? CLI_FAILED : CLI_OK;
 }
 
-static int add_keep(struct run_options *o, const struct builtin *builtin)
+static int add_keep(struct run_options *o, const struct builtin *builtin,
+	bool plugin)
 {
 	struct run_keep *keeps;
 
@@ -97,6 +101,7 @@ static int add_keep(struct run_options *o, const struct builtin *builtin)
 	keeps[o->keep_count++] = (struct run_keep){
 		.text = optarg,
 		.builtin = builtin,
+		.plugin = plugin,
 	};
 	o->keeps = keeps;
 	return -1;
@@ -212,7 +217,7 @@ static int take(int option, struct run_options *o)
 	switch (option) {
 	case 'k':
 		o->plain_count++;
-		return add_keep(o, NULL);
+		return add_keep(o, NULL, false);
 	case 'm':
 		if (!add(&o->modules, optarg))
 			return cmd_fail("run", "too many modules");
@@ -234,6 +239,8 @@ static int take(int option, struct run_options *o)
 		break;
 	case OPT_WHEN:
 		return add_condition(o);
+	case OPT_PLUGIN:
+		return add_keep(o, NULL, true);
 	case OPT_TRUST:
 		o->trusted = true;
 		break;
@@ -244,8 +251,8 @@ static int take(int option, struct run_options *o)
 		return print_help();
 	default:
 		if (option >= OPT_BUILTIN)
-			return add_keep(
-				o, &builtin_table[option - OPT_BUILTIN]);
+			return add_keep(o,
+				&builtin_table[option - OPT_BUILTIN], false);
 		return take_limits(option, o);
 	}
 	return -1;

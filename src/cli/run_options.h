@@ -19,7 +19,8 @@ struct run_list {
 /* One range and who keeps it, in the order of the command line. */
 struct run_keep {
 	const char *text; /* a range, or the built-in's argument */
-	const struct builtin *builtin; /* NULL: -k */
+	const struct builtin *builtin; /* NULL: -k, or a plugin */
+	bool plugin; /* text is FILE[:ARGUMENT] */
 	const char *when; /* conditions, or NULL */
 };
 

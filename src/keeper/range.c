@@ -333,14 +333,10 @@ int range_set_add(struct range_set *set, const char *text,
 		free(range);
 	if (rc)
 		return rc;
-	if (same)
-		range = same;
-	else
+	if (!same)
 		insert(set, range, place);
-	if (keeper)
-		keeper_tell_kept(keeper, range->id);
 	if (out)
-		*out = range;
+		*out = same ? same : range;
 	return 0;
 }
 

@@ -49,7 +49,9 @@ fi
 for file in share/man/man1/custos.1 share/man/man1/custos-run.1 \
 	share/bash-completion/completions/custos \
 	share/doc/custos/README.md share/doc/custos/examples \
-	include/custos/decode.h; do
+	include/custos/decode.h include/custos/keeper.h \
+	lib/pkgconfig/custos.pc share/man/man3/custos-keeper.3 \
+	lib/custos/plugins; do
 	check "$file is there" test -e "$dir/usr/$file"
 done
 check "make uninstall" make -s BUILD="$build" PREFIX="$dir/usr" \
