@@ -97,7 +97,7 @@ struct custos_boot_info {
 	uint32_t tsc_khz;
 	uint64_t xcr0; /* set on every CPU before it starts */
 	uint64_t ram_base, ram_size;
-	uint64_t free_base, free_size; /* RAM the kernel may allocate */
+	uint64_t free_base, free_size; /* RAM the kernel may use: zeros */
 	/*
 	 * One bit per frame of RAM, bit n of byte n / 8 for the frame at
 	 * ram_base + n * 4096; set while the monitor keeps that frame. The
@@ -151,8 +151,16 @@ enum custos_call {
 	/* A process faulted and will be ended: rdi = id, rsi = gpa of a struct
 	 * custos_fault_report. The monitor prints it for people. */
 	CUSTOS_CALL_FAULT = 8,
+	/* Processes met: all that rdi's (an id) has done happened before
+	 * anything that rsi's will do from now on. r8 = CUSTOS_ORDER_BOTH: and
+	 * the other way round. At messages, before they are copied; at starts;
+	 * at ends, for those who wait. */
+	CUSTOS_CALL_ORDER = 9,
 	CUSTOS_CALL_MAX
 };
+
+#define CUSTOS_ORDER_ONE 0u
+#define CUSTOS_ORDER_BOTH 1u
 
 #define CUSTOS_COPY_SYSCALL_LOAD 0u /* user -> kernel */
 #define CUSTOS_COPY_SYSCALL_STORE 1u /* kernel -> user */

@@ -51,6 +51,7 @@ enum custos_error {
 
 /* Exit codes the kernel gives (others are the program's own, low 8 bits). */
 #define CUSTOS_EXIT_STUCK 123 /* machine: every process waits forever */
+#define CUSTOS_EXIT_TOO_LARGE 126 /* machine: no room for the program */
 #define CUSTOS_EXIT_ILLEGAL 132 /* #UD */
 #define CUSTOS_EXIT_TRAP 133 /* #DB, #BP */
 #define CUSTOS_EXIT_ALIGNMENT 135 /* #AC */

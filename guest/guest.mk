@@ -69,3 +69,21 @@ guest: $(GUEST)/kernel.elf $(GUEST)/crt0.o $(GUEST)/libcustos-guest.a \
 .PHONY: guest
 -include $(KERNEL_OBJ:.o=.d) $(LIB_OBJ_GUEST:.o=.d) \
 	$(patsubst %,$(BUILD)/%.d,$(PROGRAM_SRC))
+
+# The kernel's portable part on the host, for tests/unit/guest.
+HOST_KERNEL_OBJ := $(patsubst guest/kernel/%,$(BUILD)/guest-host/%.o, \
+	$(filter-out %/machine.c %/main.c,$(wildcard guest/kernel/*.c)))
+HOST_KERNEL := $(BUILD)/guest-host/libkernel.a
+
+$(BUILD)/guest-host/%.o: guest/kernel/%
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  CC    $< (host)")
+	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
+
+$(HOST_KERNEL): $(HOST_KERNEL_OBJ)
+	@$(if $(filter 0,$(V)),echo "  AR    $@")
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# Beside what every test is linked with.
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/guest/*_test.c)): $(HOST_KERNEL)
+-include $(HOST_KERNEL_OBJ:.o=.d)

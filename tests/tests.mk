@@ -109,3 +109,4 @@ bench: all $(BENCHES)
 			sh $$b;; *) CUSTOS_BUILD=$(BUILD) $$b;; esac || exit 1; done
 .PHONY: bench
 -include tests/decode/decode.mk
+-include $(addsuffix .c.d,$(FUZZ_PROGRAMS) $(BENCHES)) $(BENCH_SUPPORT:.o=.d)

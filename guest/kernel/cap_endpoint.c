@@ -95,8 +95,8 @@ static int check_caps(
 	return 0;
 }
 
-static int copy_string(const struct process *sender,
-	const struct process *receiver, bool *out_receivers)
+static int copy_string(struct process *sender,
+	struct process *receiver, bool *out_receivers)
 {
 	uint32_t size = sender->message.string_size;
 	void *scratch = cpu_this()->scratch;
@@ -115,7 +115,7 @@ static int copy_string(const struct process *sender,
 }
 
 /* Tell the receiver what came. */
-static int write_back(const struct process *sender, struct process *receiver)
+static int write_back(struct process *sender, struct process *receiver)
 {
 	struct custos_message message = sender->message;
 
@@ -134,6 +134,8 @@ static int deliver(
 	int error = check_caps(sender, receiver, out_receivers);
 	unsigned i;
 
+	/* Neither goes on before the other has come here. */
+	process_order(sender, receiver, CUSTOS_ORDER_BOTH);
 	if (!error)
 		error = copy_string(sender, receiver, out_receivers);
 	if (!error) {

@@ -80,6 +80,7 @@ int64_t module_call_spawn(const struct call *call)
 	cap_set(cap_find_empty(call->caller, spawn->slot), CUSTOS_CAP_PROCESS,
 		CUSTOS_RIGHT_WAIT | CUSTOS_RIGHT_CONTROL, child, 0);
 	process_start(child, module);
+	process_order(call->caller, child, CUSTOS_ORDER_ONE);
 	process_put(child); /* the capability has its own reference */
 	return 0;
 }

@@ -55,6 +55,9 @@ int64_t process_call_kill(const struct call *call)
 	struct process *process = call->cap->object;
 	bool own = is_caller(call);
 
+	/* Whoever waits for its end may know that we wanted it. */
+	if (!own)
+		process_order(call->caller, process, CUSTOS_ORDER_ONE);
 	process_kill(process, (int64_t)call->args[0]);
 	return own ? CALL_NO_RESULT : 0;
 }
@@ -63,8 +66,10 @@ int64_t process_call_wait(const struct call *call)
 {
 	struct process *process = call->cap->object;
 
-	if (process->state == PROCESS_ENDED)
+	if (process->state == PROCESS_ENDED) {
+		process_order(process, call->caller, CUSTOS_ORDER_ONE);
 		return process->exit_code;
+	}
 	if (is_caller(call))
 		return -CUSTOS_E_REQUEST;
 	/* commit */

@@ -5,6 +5,9 @@
 #include "process.h"
 #include "space.h"
 
+/* Of one call: everybody else waits for it. */
+#define LENGTH_MAX (UINT64_C(1) << 30)
+
 #define MAP_RIGHTS \
 	(CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_EXEC)
 
@@ -63,7 +66,7 @@ int64_t space_call_unmap(const struct call *call)
 
 	if (!space)
 		return -CUSTOS_E_INVALID_CAP;
-	if (!space_is_range(va, length))
+	if (!space_is_range(va, length) || length > LENGTH_MAX)
 		return -CUSTOS_E_REQUEST;
 	/* commit */
 	space_replace(space, va, length, NULL, 0, 0);

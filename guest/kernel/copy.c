@@ -29,7 +29,7 @@ static bool is_monitors(uint64_t gpa)
 		(frame % 8) & 1;
 }
 
-static int ask_monitor(const struct process *process, uint64_t va,
+static int ask_monitor(struct process *process, uint64_t va,
 	const void *kernel, uint64_t size, unsigned kind)
 {
 	int64_t result;
@@ -44,7 +44,7 @@ static int ask_monitor(const struct process *process, uint64_t va,
 	return result ? -CUSTOS_E_FAULT : 0;
 }
 
-static int copy_piece(const struct process *process, uint64_t va, uint8_t *bytes,
+static int copy_piece(struct process *process, uint64_t va, uint8_t *bytes,
 	uint64_t size, bool store, unsigned kind)
 {
 	uint64_t gpa;
@@ -60,7 +60,7 @@ static int copy_piece(const struct process *process, uint64_t va, uint8_t *bytes
 	return 0;
 }
 
-static int copy(const struct process *process, uint64_t va, uint8_t *bytes,
+static int copy(struct process *process, uint64_t va, uint8_t *bytes,
 	uint64_t size, bool store, unsigned kind)
 {
 	uint64_t piece;
@@ -76,19 +76,19 @@ static int copy(const struct process *process, uint64_t va, uint8_t *bytes,
 	return error;
 }
 
-int copy_from_process(const struct process *process, void *to, uint64_t va,
+int copy_from_process(struct process *process, void *to, uint64_t va,
 	uint64_t size, unsigned kind)
 {
 	return copy(process, va, to, size, false, kind);
 }
 
-int copy_to_process(const struct process *process, uint64_t va,
+int copy_to_process(struct process *process, uint64_t va,
 	const void *from, uint64_t size, unsigned kind)
 {
 	return copy(process, va, (uint8_t *)(uintptr_t)from, size, true, kind);
 }
 
-static int console_piece(const struct process *process, uint64_t va, uint64_t size)
+static int console_piece(struct process *process, uint64_t va, uint64_t size)
 {
 	uint8_t *scratch = cpu_this()->scratch;
 	uint64_t gpa;
@@ -107,7 +107,7 @@ static int console_piece(const struct process *process, uint64_t va, uint64_t si
 	return 0;
 }
 
-int copy_to_console(const struct process *process, uint64_t va, uint64_t size)
+int copy_to_console(struct process *process, uint64_t va, uint64_t size)
 {
 	uint64_t piece;
 	int error = 0;

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Manage [base, base + size), of which the owner table takes its share. Runs
- * (below) will all have run_frames frames. */
+/* Manage [base, base + size), all zeros, of which the owner table takes its
+ * share. Runs (below) will all have run_frames frames. */
 void frame_init(uint64_t base, uint64_t size, unsigned run_frames);
 
 /* A frame of zeros, or 0 when none is left. */

@@ -172,11 +172,6 @@ int64_t machine_hypercall(enum custos_call call, uint64_t a, uint64_t b,
 	return (int64_t)result;
 }
 
-void *machine_direct(uint64_t gpa)
-{
-	return (void *)(CUSTOS_DIRECT_BASE + gpa);
-}
-
 uint64_t machine_gpa(const void *pointer)
 {
 	uint64_t va = (uint64_t)pointer, table = machine_cr3(), entry;

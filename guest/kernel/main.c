@@ -72,7 +72,10 @@ static void start_first(void)
 	struct process *process = process_create(0, CUSTOS_ANY_CPU);
 	struct custos_start_info *info;
 
-	invariant(process);
+	if (!process)
+		panic_end("custos: the machine has too little memory for the "
+			  "program\n",
+			CUSTOS_EXIT_TOO_LARGE);
 	give_boot_caps(process);
 	info = process_start_info(process);
 	info->args_count = boot_info->args_count;

@@ -85,6 +85,15 @@ static _Noreturn void panic_tell(void)
 			0, 0, 0);
 }
 
+void panic_end(const char *line, uint64_t code)
+{
+	put(line);
+	machine_hypercall(
+		CUSTOS_CALL_CONSOLE, machine_gpa(text), text_size, 0, 0, 0);
+	for (;;)
+		machine_hypercall(CUSTOS_CALL_EXIT, code, 0, 0, 0, 0);
+}
+
 void panic_invariant(const char *what, const char *file, int line)
 {
 	put("invariant broken: ");

@@ -29,6 +29,10 @@ void panic_record(enum event event, uint64_t a, uint64_t b);
 
 _Noreturn void panic_invariant(const char *what, const char *file, int line);
 
+/* The machine cannot go on, and the kernel is well: say why on the console (a
+ * line of less than a page) and end with this exit code. */
+_Noreturn void panic_end(const char *line, uint64_t code);
+
 /* An exception at CPL 0. */
 _Noreturn void panic_frame(const struct frame *frame);
 

@@ -239,12 +239,21 @@ void process_get(struct process *process)
 	process->references++;
 }
 
+void process_order(const struct process *before, const struct process *after,
+	unsigned how)
+{
+	machine_hypercall(CUSTOS_CALL_ORDER, before->id, after->id, how, 0, 0);
+}
+
 static void wake_waiters(struct process *process)
 {
-	while (!list_is_empty(&process->waiters))
-		sched_wake(LIST_ENTRY(process->waiters.next, struct process,
-				   link),
-			process->exit_code);
+	while (!list_is_empty(&process->waiters)) {
+		struct process *waiter = LIST_ENTRY(
+			process->waiters.next, struct process, link);
+
+		process_order(process, waiter, CUSTOS_ORDER_ONE);
+		sched_wake(waiter, process->exit_code);
+	}
 }
 
 void process_put(struct process *process)

@@ -110,6 +110,11 @@ void process_discard(struct process *process);
 /* Tell the monitor and let the process run. */
 void process_start(struct process *process, unsigned module);
 
+/* Tell the monitor what comes before what: all that one process has done
+ * before all that the other will do; how is CUSTOS_ORDER_*. */
+void process_order(const struct process *before, const struct process *after,
+	unsigned how);
+
 /* End a process that is not running on another CPU. */
 void process_end(struct process *process, int64_t code);
 

@@ -152,6 +152,8 @@ static void arm_timer(struct cpu *cpu)
 	uint64_t at = sleeper ? sleeper->wake_at : NEVER;
 	uint64_t now, wait;
 
+	if (!sleeper && list_is_empty(&cpu->ready))
+		return;
 	if (cpu->current && !list_is_empty(&cpu->ready) && cpu->slice_end < at)
 		at = cpu->slice_end;
 	if (at == NEVER || (cpu->timer_at && cpu->timer_at <= at))
@@ -251,17 +253,12 @@ static void switch_to(struct cpu *cpu, struct process *process)
 /* Nobody runs, nobody is ready, nobody will wake up: it stays so. */
 static void check_stuck(void)
 {
-	static const char text[] = "custos: every process waits forever\n";
-	char *scratch = cpu_this()->scratch;
 	unsigned i;
 
 	for (i = 0; i < boot_info->cpu_count; i++)
 		if (!is_idle(cpu_get(i)) || first_sleeper(cpu_get(i)))
 			return;
-	machine_copy(scratch, text, sizeof(text));
-	machine_hypercall(CUSTOS_CALL_CONSOLE, machine_gpa(scratch),
-		sizeof(text) - 1, 0, 0, 0);
-	machine_hypercall(CUSTOS_CALL_EXIT, CUSTOS_EXIT_STUCK, 0, 0, 0, 0);
+	panic_end("custos: every process waits forever\n", CUSTOS_EXIT_STUCK);
 }
 
 /* An idle CPU has no process's tables loaded: nobody needs to interrupt it to

@@ -26,6 +26,7 @@
 #define LEAF_SHIFT 12
 #define TABLE_ENTRIES 512
 #define USER_ENTRIES 256 /* of the top table */
+#define SPAN (TABLE_ENTRIES * PAGE_SIZE) /* what a leaf table covers */
 
 /* Pages replaced at once: old entries wait on the stack for the flush. */
 #define BATCH 64
@@ -50,6 +51,7 @@ static uint64_t *table_at(uint64_t entry)
 int space_init(struct space *space, void *owner)
 {
 	space->owner = owner;
+	space->near_table = NULL;
 	space->cr3 = frame_alloc(owner);
 	if (!space->cr3)
 		return -CUSTOS_E_LIMIT;
@@ -65,58 +67,62 @@ bool space_is_range(uint64_t va, uint64_t length)
 		va < CUSTOS_USER_END && length <= CUSTOS_USER_END - va;
 }
 
-/* The leaf entry for va; NULL when a table is missing. */
-static uint64_t *leaf_find(const struct space *space, uint64_t va)
+static uint64_t *leaf_in(uint64_t *table, uint64_t va)
 {
-	uint64_t entry = space->cr3 | PTE_PRESENT;
+	return &table[va >> LEAF_SHIFT & 511];
+}
+
+/* Tables stay where they are until the space goes. */
+static void remember(struct space *space, uint64_t va, uint64_t *table)
+{
+	space->near = va & ~(SPAN - 1);
+	space->near_table = table;
+}
+
+/* The leaf entry for va; NULL when a table is missing. */
+static uint64_t *leaf_find(struct space *space, uint64_t va)
+{
+	uint64_t entry = space->cr3;
 	unsigned shift;
 
-	for (shift = TOP_SHIFT; shift >= LEAF_SHIFT; shift -= 9) {
-		uint64_t *at = &table_at(entry)[va >> shift & 511];
-
-		if (shift == LEAF_SHIFT)
-			return at;
-		entry = *at;
+	if (space->near_table && va - space->near < SPAN)
+		return leaf_in(space->near_table, va);
+	for (shift = TOP_SHIFT; shift > LEAF_SHIFT; shift -= 9) {
+		entry = table_at(entry)[va >> shift & 511];
 		if (!(entry & PTE_PRESENT))
 			return NULL;
 	}
-	return NULL;
+	remember(space, va, table_at(entry));
+	return leaf_in(space->near_table, va);
 }
 
 /* The same, making what is missing; NULL when frames run out. */
 static uint64_t *leaf_make(struct space *space, uint64_t va)
 {
-	uint64_t *at = &table_at(space->cr3)[va >> TOP_SHIFT & 511];
+	uint64_t *table = table_at(space->cr3);
 	unsigned shift;
 
-	for (shift = TOP_SHIFT - 9; shift >= LEAF_SHIFT; shift -= 9) {
+	for (shift = TOP_SHIFT; shift > LEAF_SHIFT; shift -= 9) {
+		uint64_t *at = &table[va >> shift & 511];
+
 		if (!*at) {
-			uint64_t table = frame_alloc(space->owner);
+			uint64_t made = frame_alloc(space->owner);
 
-			if (!table)
+			if (!made)
 				return NULL;
-			*at = table | PTE_TABLE;
+			*at = made | PTE_TABLE;
 		}
-		at = &table_at(*at)[va >> shift & 511];
+		table = table_at(*at);
 	}
-	return at;
-}
-
-/* The entry after *leaf, which is va's: in the same table, nearly always. */
-static uint64_t *leaf_next(
-	const struct space *space, uint64_t *leaf, uint64_t va)
-{
-	if ((va >> LEAF_SHIFT & 511) == 511)
-		return leaf_find(space, va + PAGE_SIZE);
-	return leaf ? leaf + 1 : leaf_find(space, va + PAGE_SIZE);
+	remember(space, va, table);
+	return leaf_in(table, va);
 }
 
 int space_prepare(struct space *space, uint64_t va, uint64_t length)
 {
-	const uint64_t span = TABLE_ENTRIES * PAGE_SIZE;
 	uint64_t last = va + length - 1;
 
-	for (va &= ~(span - 1); va <= last; va += span)
+	for (va &= ~(SPAN - 1); va <= last; va += SPAN)
 		if (!leaf_make(space, va))
 			return -CUSTOS_E_LIMIT;
 	return 0;
@@ -170,18 +176,18 @@ static uint64_t memory_leaf(
 static void replace_batch(struct space *space, uint64_t va, uint64_t length,
 	struct memory *memory, uint64_t offset, unsigned rights)
 {
-	uint64_t old[BATCH], at, *leaf = leaf_find(space, va);
+	uint64_t old[BATCH], at;
 	unsigned count = 0, i;
 	bool flush = false;
 
 	for (at = 0; at < length; at += PAGE_SIZE) {
-		if (leaf) {
-			old[count] = *leaf;
-			flush |= *leaf != 0;
-			*leaf = memory_leaf(memory, offset + at, rights);
-			count++;
-		}
-		leaf = leaf_next(space, leaf, va + at);
+		uint64_t *leaf = leaf_find(space, va + at);
+
+		if (!leaf)
+			continue;
+		flush |= *leaf != 0;
+		old[count++] = *leaf;
+		*leaf = memory_leaf(memory, offset + at, rights);
 	}
 	if (flush)
 		cpu_flush(space->cr3, va, length / PAGE_SIZE);
@@ -196,13 +202,18 @@ void space_replace(struct space *space, uint64_t va, uint64_t length,
 	uint64_t part;
 
 	for (; length; length -= part, va += part, offset += part) {
-		part = length < BATCH * PAGE_SIZE ? length : BATCH * PAGE_SIZE;
-		replace_batch(space, va, part, memory, offset, rights);
+		bool hole = !leaf_find(space, va);
+
+		part = hole ? SPAN - va % SPAN : BATCH * PAGE_SIZE;
+		if (part > length)
+			part = length;
+		if (!hole)
+			replace_batch(space, va, part, memory, offset, rights);
 	}
 }
 
 bool space_resolve(
-	const struct space *space, uint64_t va, bool write, uint64_t *out_gpa)
+	struct space *space, uint64_t va, bool write, uint64_t *out_gpa)
 {
 	const uint64_t need = PTE_PRESENT | PTE_USER | (write ? PTE_WRITE : 0);
 	uint64_t *leaf;
@@ -237,5 +248,6 @@ void space_fini(struct space *space)
 {
 	if (space->cr3)
 		table_free(space->cr3, TOP_SHIFT, USER_ENTRIES);
+	space->near_table = NULL;
 	space->cr3 = 0;
 }

@@ -76,12 +76,25 @@ enum trace_kind {
 };
 
 #define TRACE_REGS 18 /* 16 gprs in hardware order, rip, rflags */
+#define TRACE_STACK_MAX 64 /* return addresses kept of one stack */
+#define TRACE_ACCESS_SIZE_MAX 65536 /* bytes of one access */
+#define TRACE_TEXT_MAX 4096 /* of a marker; a longer one is cut */
+
+/*
+ * Records are in the order in which they were written, which for each byte of
+ * memory is the order of its accesses; between CPUs seq may go back a little,
+ * and an access to two ranges is two records with the same seq.
+ */
 
 struct trace_record {
 	enum trace_kind kind;
 	uint64_t time_ns; /* since the start */
 	uint64_t seq; /* ACCESS: its number. Else: of the last access before */
-	/* ACCESS; pointers are valid until the next record is read. */
+	/*
+	 * ACCESS; pointers are valid until the next record is read. Traces
+	 * of other tools may lack values: then old_bytes and final_bytes are
+	 * NULL, and new_bytes of stores, too.
+	 */
 	struct access access;
 	enum outcome outcome;
 	const uint8_t *final_bytes; /* as for sinks; NULL: not performed */
@@ -145,15 +158,36 @@ int trace_reader_next(struct trace_reader *reader, struct trace_record *out,
 int trace_reader_seek(
 	struct trace_reader *reader, uint64_t seq, struct error *err);
 
+/*
+ * Verify every chunk: after this trace_reader_damage() tells all there is to
+ * tell; before, only what opening and reading came across. progress may be
+ * NULL; it returns false to end the check early (-ECANCELED). 0, or -errno
+ * when the file cannot be read. Does not move the reader.
+ */
+int trace_reader_check(struct trace_reader *reader,
+	bool (*progress)(void *ctx, uint64_t done, uint64_t bytes), void *ctx,
+	struct error *err);
+
 /* Known once a record that names it has been read. NULL: no such site. */
 const struct trace_site *trace_reader_site(
 	const struct trace_reader *reader, uint32_t site);
 
+struct trace_process {
+	uint64_t id;
+	const char *name;
+	uint32_t program; /* index; UINT32_MAX: unknown */
+};
+
+/* All processes that ever started; NULL: no such index. From the opening. */
+const struct trace_process *trace_reader_process(
+	const struct trace_reader *reader, size_t index);
+
 /*
  * The last store (or rmw) before or at seq that left its mark on byte offset of
  * range (UINT64_MAX: in the whole trace), by the index: reads at most a few
- * chunks. process: whose memory, for ranges that several processes have of
- * their own (0: any). 1 found, 0 none, -errno.
+ * chunks. process: only what this one stored, for ranges that several processes
+ * have of their own (0: any). out is valid until the next such call; reading on
+ * with trace_reader_next() is not disturbed. 1 found, 0 none, -errno.
  */
 int trace_reader_last_store(struct trace_reader *reader, uint32_t range,
 	uint64_t offset, uint64_t process, uint64_t seq,
@@ -161,7 +195,8 @@ int trace_reader_last_store(struct trace_reader *reader, uint32_t range,
 
 /*
  * Bytes [offset, offset + len) of a range as they were after access seq.
- * known[i] says whether byte i was ever known (bound or stored). 0 or -errno.
+ * known[i] says whether byte i was ever known (bound or stored by then; bytes
+ * no longer mapped stay known). process as above. 0 or -errno.
  */
 int trace_reader_memory(struct trace_reader *reader, uint32_t range,
 	uint64_t process, uint64_t seq, uint64_t offset, uint64_t len,
@@ -171,13 +206,14 @@ int trace_reader_memory(struct trace_reader *reader, uint32_t range,
 
 struct trace_writer;
 
-/* What to keep with each access beside what is always kept. */
+/* What to keep with each access beside what is always kept; a record without
+ * it is kept without. */
 struct trace_writer_options {
 	bool regs, stacks;
 	unsigned flush_ms; /* 0: 100 */
 };
 
-/* Creates or replaces path. meta is copied. */
+/* Creates or replaces path. meta is copied (options, too; they may be NULL). */
 int trace_writer_open(const char *path, const struct trace_meta *meta,
 	const struct trace_writer_options *options, struct trace_writer **out,
 	struct error *err);
@@ -197,6 +233,10 @@ struct trace_site_names {
 int trace_writer_add(struct trace_writer *writer,
 	const struct trace_record *record,
 	const struct trace_site_names *site_names);
+
+/* Records lost so far, and the error that is the reason (0: none). Any
+ * thread. */
+uint64_t trace_writer_lost(struct trace_writer *writer, int *out_status);
 
 /* Flush, write TRACE_END and the index, close. 0 or the first error since the
  * opening, with the lost count told in err. */

@@ -197,6 +197,25 @@ void keeper_tell(struct keeper *keeper, const struct access *access,
 	leave(keeper, KEEPER_OK);
 }
 
+void keeper_tell_kept(struct keeper *keeper, uint32_t range)
+{
+	if (!keeper->ops->kept)
+		return;
+	pthread_mutex_lock(keeper->lock);
+	keeper->ops->kept(keeper, range);
+	pthread_mutex_unlock(keeper->lock);
+}
+
+void keeper_tell_ordered(
+	struct keeper *keeper, uint64_t before, uint64_t after)
+{
+	if (!keeper->ops->ordered)
+		return;
+	pthread_mutex_lock(keeper->lock);
+	keeper->ops->ordered(keeper, before, after);
+	pthread_mutex_unlock(keeper->lock);
+}
+
 enum keeper_status keeper_start(struct keeper *keeper, struct error *err)
 {
 	enum keeper_status status = KEEPER_OK;

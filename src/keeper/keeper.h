@@ -107,6 +107,15 @@ struct keeper_ops {
 	 * no access(). May be NULL if there is access(). */
 	void (*told)(struct keeper *keeper, const struct access *access,
 		enum outcome outcome, const uint8_t *final_bytes);
+	/* It has become a keeper of the range with this id, which may have
+	 * others and their name; in the order the ranges were asked for. May
+	 * be NULL. */
+	void (*kept)(struct keeper *keeper, uint32_t range);
+	/* All that process `before' has done happened before anything that
+	 * process `after' will do: a message, a start, an end waited for.
+	 * May be NULL. */
+	void (*ordered)(
+		struct keeper *keeper, uint64_t before, uint64_t after);
 	/* Both may be NULL. Before the target runs; after it has ended. */
 	enum keeper_status (*start)(struct keeper *keeper, struct error *err);
 	enum keeper_status (*finish)(struct keeper *keeper, struct error *err);
@@ -144,6 +153,11 @@ enum keeper_status keeper_ask(struct keeper *keeper,
 /* Tell, with the lock. */
 void keeper_tell(struct keeper *keeper, const struct access *access,
 	enum outcome outcome, const uint8_t *final_bytes);
+
+/* The optional news of the ops table, with the lock. */
+void keeper_tell_kept(struct keeper *keeper, uint32_t range);
+void keeper_tell_ordered(
+	struct keeper *keeper, uint64_t before, uint64_t after);
 
 enum keeper_status keeper_ask_stepped(struct keeper *keeper,
 	const struct access *access, const struct step_report *report,

@@ -333,10 +333,14 @@ int range_set_add(struct range_set *set, const char *text,
 		free(range);
 	if (rc)
 		return rc;
-	if (!same)
+	if (same)
+		range = same;
+	else
 		insert(set, range, place);
+	if (keeper)
+		keeper_tell_kept(keeper, range->id);
 	if (out)
-		*out = same ? same : range;
+		*out = range;
 	return 0;
 }
 

@@ -117,6 +117,7 @@ void session_destroy(struct session *s)
 		worker_destroy(s->workers[i]);
 	hold_destroy_all(s);
 	kept_map_destroy(s->map);
+	free(s->ordered);
 	free(s->granted);
 	free(s->bindings);
 	pthread_rwlock_destroy(&s->bindings_lock);
@@ -168,6 +169,50 @@ static void on_process_exit(void *ctx, struct target_thread *thread,
 		trace_sink_note(s->config.sink, "process_exit", process->name);
 }
 
+static bool is_in(struct keeper *const *keepers, size_t count,
+	const struct keeper *keeper)
+{
+	for (size_t i = 0; i < count; i++)
+		if (keepers[i] == keeper)
+			return true;
+	return false;
+}
+
+static int add_ordered(struct session *s, const struct range *range)
+{
+	for (unsigned i = 0; i < range->link_count; i++) {
+		struct keeper *keeper = range->links[i].keeper;
+		struct keeper **grown;
+
+		if (!keeper->ops->ordered ||
+			is_in(s->ordered, s->ordered_count, keeper))
+			continue;
+		grown = reallocarray(
+			s->ordered, s->ordered_count + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		s->ordered = grown;
+		grown[s->ordered_count++] = keeper;
+	}
+	return 0;
+}
+
+static int find_ordered(struct session *s, struct error *err)
+{
+	for (size_t i = 0; i < range_set_count(s->config.ranges); i++)
+		if (add_ordered(s, range_set_get(s->config.ranges, i)))
+			return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static void on_ordered(void *ctx, uint64_t before, uint64_t after)
+{
+	struct session *s = ctx;
+
+	for (size_t i = 0; i < s->ordered_count; i++)
+		keeper_tell_ordered(s->ordered[i], before, after);
+}
+
 /* A load of kept bytes that no keeper saw; a store shows in the shadow, where
  * there is one. */
 static void on_unseen(void *ctx, struct target_thread *thread, frame_t frame,
@@ -217,11 +262,14 @@ int session_run(
 		.space_changed = on_space_changed,
 		.process_start = on_process_start,
 		.process_exit = on_process_exit,
+		.ordered = on_ordered,
 		.unseen = on_unseen,
 		.report = on_report,
 	};
 	int ret = bind_devices(s, err);
 
+	if (!ret)
+		ret = find_ordered(s, err);
 	if (!ret)
 		ret = target_run(s->config.target, &handler, out_result, err);
 	bind_verify_all(s);

@@ -120,6 +120,11 @@ struct session {
 	struct binding *bindings;
 	size_t binding_count, binding_capacity;
 
+	/* Those of the ranges' keepers that want to know of order; fixed
+	 * before the target runs. */
+	struct keeper **ordered;
+	size_t ordered_count;
+
 	struct worker *workers[64]; /* by thread index; made at first stop */
 	pthread_mutex_t workers_mutex;
 	atomic_bool stopping;

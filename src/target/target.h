@@ -86,6 +86,10 @@ struct target_handler {
 	/* It will not run again; its frames are not yet used for others. */
 	void (*process_exit)(void *ctx, struct target_thread *thread,
 		const struct target_process *process, int64_t code);
+	/* All that process `before' has done happened before anything that
+	 * process `after' will do from now on (a message, a start, an end
+	 * waited for). May be NULL. */
+	void (*ordered)(void *ctx, uint64_t before, uint64_t after);
 	/* Bytes [offset, offset + size) of a closed frame were loaded or
 	 * stored and nobody was asked: the guest's kernel did it, or a KVM
 	 * that emulates, and there was no other way. Over already. May be

@@ -130,6 +130,23 @@ static int64_t call_process_exit(struct vcpu *vcpu, const struct call *call)
 	return 0;
 }
 
+static int64_t call_order(struct vcpu *vcpu, const struct call *call)
+{
+	const struct target_handler *handler = vcpu->vm->handler;
+	struct process_table *table = &vcpu->vm->processes;
+
+	if (!vmm_process_find(table, call->rdi) ||
+		!vmm_process_find(table, call->rsi) ||
+		call->r8 > CUSTOS_ORDER_BOTH)
+		return -CUSTOS_ERR_ARGUMENT;
+	if (!handler->ordered)
+		return 0;
+	handler->ordered(handler->ctx, call->rdi, call->rsi);
+	if (call->r8 == CUSTOS_ORDER_BOTH)
+		handler->ordered(handler->ctx, call->rsi, call->rdi);
+	return 0;
+}
+
 static int64_t call_fault(struct vcpu *vcpu, const struct call *call)
 {
 	const uint8_t *bytes = vmm_gpa_range(&vcpu->vm->ram, call->rsi,
@@ -206,6 +223,7 @@ static const struct {
 	[CUSTOS_CALL_SPACE_CHANGED] = { "space_changed", call_space_changed },
 	[CUSTOS_CALL_COPY] = { "copy", call_copy },
 	[CUSTOS_CALL_FAULT] = { "fault", call_fault },
+	[CUSTOS_CALL_ORDER] = { "order", call_order },
 };
 _Static_assert(sizeof(calls) / sizeof(calls[0]) == CUSTOS_CALL_MAX,
 	"a row for every call");

@@ -464,7 +464,7 @@ VM_CODE(hostile,
 	"hostile_rows:\n"
 	/* no such call */
 	".quad 0, 0, 0, 0, 0, 0, -1\n"
-	".quad 9, 0, 0, 0, 0, 0, -1\n"
+	".quad 10, 0, 0, 0, 0, 0, -1\n"
 	".quad 0xffffffff, 0, 0, 0, 0, 0, -1\n"
 	/* console: outside RAM, wrapping, crossing a page, too long */
 	".quad 1, 0, 1, 0, 0, 0, -2\n"
@@ -497,6 +497,11 @@ VM_CODE(hostile,
 	".quad 7, 0, 0x1000, 0x100000000, 8, 0, -3\n"
 	/* fault: a report beyond the end of RAM */
 	".quad 8, 1, 0x1007fff80, 0, 0, 0, -2\n"
+	/* order: nobody, no such way */
+	".quad 9, 1, 77, 0, 0, 0, -2\n"
+	".quad 9, 77, 1, 0, 0, 0, -2\n"
+	".quad 9, 1, 1, 2, 0, 0, -2\n"
+	".quad 9, 1, 1, 1, 0, 0, 0\n"
 	".quad 0x1000");
 
 static void hostile_hypercalls_are_refused(void **state)

@@ -144,6 +144,9 @@ static void map_checks_its_arguments(void)
 		custos_space_unmap(space, page(0), UINT64_MAX - PAGE_SIZE + 1));
 	EXPECT(-CUSTOS_E_REQUEST,
 		custos_space_unmap(space, CUSTOS_DIRECT_BASE, PAGE_SIZE));
+	EXPECT(-CUSTOS_E_REQUEST, /* would take for ever */
+		custos_space_unmap(space, page(0), UINT64_C(1) << 46));
+	EXPECT(0, custos_space_unmap(space, UINT64_C(1) << 44, 1 << 30));
 	cap_slot_free(memory);
 }
 

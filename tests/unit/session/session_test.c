@@ -33,6 +33,10 @@ struct test_keeper {
 	enum grant grant;
 	unsigned told_count;
 	enum outcome told_outcome;
+	uint32_t ranges[4]; /* told by kept() */
+	unsigned range_count;
+	uint64_t before, after;
+	unsigned ordered_count;
 	uint64_t value; /* for serve */
 	enum keeper_status fail;
 	/* stepped() */
@@ -100,6 +104,22 @@ static void on_told(struct keeper *keeper, const struct access *access,
 	k->told_outcome = outcome;
 }
 
+static void on_kept(struct keeper *keeper, uint32_t range)
+{
+	struct test_keeper *k = (struct test_keeper *)keeper;
+
+	k->ranges[k->range_count++] = range;
+}
+
+static void on_ordered(struct keeper *keeper, uint64_t before, uint64_t after)
+{
+	struct test_keeper *k = (struct test_keeper *)keeper;
+
+	k->before = before;
+	k->after = after;
+	k->ordered_count++;
+}
+
 static void on_destroy(struct keeper *keeper)
 {
 	(void)keeper; /* part of the fixture */
@@ -117,6 +137,8 @@ static const struct keeper_ops watcher_ops = {
 	.name = "watcher",
 	.help = "is only told",
 	.told = on_told,
+	.kept = on_kept,
+	.ordered = on_ordered,
 	.destroy = on_destroy,
 };
 
@@ -1275,12 +1297,35 @@ static void two_threads_lose_nothing(void **state)
 	assert_int_equal(f->summary.missed, 0);
 }
 
+static void order_body(struct fake_target *fake, void *ctx)
+{
+	(void)ctx;
+	fake->handler->ordered(fake->handler->ctx, 7, 9);
+}
+
+static void order_is_told_once_to_a_keeper_of_several_ranges(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	keep(f, "0x401010+8", &f->watcher);
+	keep(f, "0x401000+8", &f->watcher);
+	assert_int_equal(f->watcher.range_count, 2);
+	assert_int_equal(f->watcher.ranges[0], 1);
+	assert_int_equal(f->watcher.ranges[1], 0);
+	go(f, order_body);
+	assert_int_equal(f->watcher.ordered_count, 1);
+	assert_int_equal(f->watcher.before, 7);
+	assert_int_equal(f->watcher.after, 9);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_load_is_told_and_passes),
+		TEST(order_is_told_once_to_a_keeper_of_several_ranges),
 		TEST(a_served_load_sees_the_value_and_memory_stays),
 		TEST(a_store_passes_with_old_and_new),
 		TEST(an_absorbed_store_completes_and_stores_nothing),
