@@ -32,6 +32,13 @@ $(FIXTURE): tests/unit/image/fixture.c tests/unit/image/fixture.S
 		-fcf-protection=none -Wl,--build-id=none $^ -o $@
 $(BUILD)/tests/unit/image/debug_test: | $(FIXTURE)
 $(BUILD)/tests/unit/keeper/plugin_test: | $(PLUGINS)
+DATA_FIXTURE := $(BUILD)/tests/unit/image/data_fixture.elf
+$(DATA_FIXTURE): tests/unit/image/data_fixture.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -g -O1 -fno-pic -no-pie -static -nostdlib -ffreestanding \
+		-fcf-protection=none -Wl,--build-id=none $^ -o $@
+$(BUILD)/tests/unit/image/data_test: | $(DATA_FIXTURE)
 
 # A kernel that breaks at the first thing a program prints.
 BROKEN_KERNEL := $(GUEST)/broken_kernel.elf

@@ -45,8 +45,9 @@ static const char help_start[] =
 	"byte is decided by a keeper, or printed when there is no script.\n"
 	"\n"
 	"  -k, --keep RANGE      keep these bytes; may be given many times:\n"
-	"                        [PROGRAM!]SYMBOL, SYMBOL+OFF+LEN, 0xADDR+LEN,\n"
-	"                        0xA..0xB (B exclusive), device:NAME+LEN\n";
+	"                        [PROGRAM!]SYMBOL, SYMBOL.MEMBER[N].MEMBER,\n"
+	"                        SYMBOL+OFF+LEN, 0xADDR+LEN, 0xA..0xB (B\n"
+	"                        exclusive), device:NAME+LEN\n";
 
 static const char help_end[] =
 	"  -s, --script FILE     a keeper in Lua, see custos-lua(3)\n"

@@ -83,6 +83,33 @@ bool image_line_at(const struct image *image, uint64_t address,
 	const char **out_file, int *out_line);
 
 /*
+ * The address and size of what path names: "ctx.lock.owner", "ring.slots[3]",
+ * by the types in the debug information. -ENOENT or -EINVAL with a sentence:
+ * no debug information, no such variable or member (those there are listed), an
+ * index out of bounds. A bit-field is the bytes that hold its bits.
+ */
+int image_find_field(const struct image *image, const char *path,
+	uint64_t *out_address, uint64_t *out_size, struct error *err);
+
+/* Append what lies at address, as such a path ("+n" behind it for bytes
+ * inside a number); of several members of a union the one of size bytes.
+ * False, and nothing, when no variable is known there. */
+bool image_describe_data(const struct image *image, uint64_t address,
+	uint64_t size, struct buf *out);
+
+/* A function whose body stands at an address because its call was replaced. */
+struct image_inline {
+	const char *function;
+	const char *call_file; /* where the call was; NULL: unknown */
+	int call_line;
+};
+
+/* Those at address, innermost first; how many. The function around them all
+ * is the symbol's. Strings are owned by the image. */
+size_t image_inlines_at(const struct image *image, uint64_t address,
+	struct image_inline *out, size_t max);
+
+/*
  * Unwinding: given rip, rsp, rbp of a frame and a way to read its stack, find
  * its caller's. Uses CFI when the image has it for rip, else the frame
  * pointer. Returns false at the outermost frame or when nothing fits; *frame is

@@ -33,12 +33,22 @@ struct line_row {
 	uint32_t order; /* as the file had them */
 };
 
+/* A variable with a fixed address. */
+struct variable {
+	uint64_t address, size;
+	const char *name;
+	Dwarf_Die die;
+};
+
 /* What libdw told us; made on first use. */
 struct debug_info {
 	bool tried;
 	Dwarf *dwarf;
 	struct line_row *lines; /* by address */
 	size_t line_count;
+	bool variables_tried;
+	struct variable *variables; /* by address; data.c */
+	size_t variable_count, variable_capacity;
 };
 
 struct image {

@@ -99,6 +99,7 @@ struct debug_info *image_debug(struct image *image)
 void image_free_debug(struct image *image)
 {
 	free(image->debug.lines);
+	free(image->debug.variables);
 	dwarf_end(image->debug.dwarf);
 }
 

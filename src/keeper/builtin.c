@@ -164,6 +164,20 @@ uint64_t builtin_site(
 
 /* ---- words for people ---- */
 
+/* " in take < step", when functions were inlined there. */
+static void add_inlined(const struct builtin_host *host, uint64_t process,
+	uint64_t ip, struct buf *out)
+{
+	struct buf names = BUF_INIT;
+
+	if (!host->names->inlined)
+		return;
+	host->names->inlined(host->names->ctx, process, ip, &names);
+	if (names.len)
+		buf_printf(out, " in %s", buf_str(&names));
+	buf_fini(&names);
+}
+
 static void describe_ip(const struct builtin_host *host, uint64_t process,
 	uint64_t ip, struct buf *out)
 {
@@ -180,6 +194,7 @@ static void describe_ip(const struct builtin_host *host, uint64_t process,
 	before = out->len;
 	host->names->line(host->names->ctx, process, ip, out);
 	if (out->len > before) {
+		add_inlined(host, process, ip, out);
 		buf_add_char(out, ')');
 	} else if (!out->failed) { /* no line known: take " (" back */
 		out->len -= 2;

@@ -118,13 +118,33 @@ static int unknown_symbol(const char *text, const char *name,
 	return -ENOENT;
 }
 
+/* A symbol, or what the debug information knows: a variable's member. */
+static int find_symbol(const char *text, const char *name,
+	const struct image *image, struct image_symbol *out, struct error *err)
+{
+	int rc;
+
+	if (image_find_symbol(image, name, out))
+		return 0;
+	*out = (struct image_symbol){ .name = name };
+	rc = image_find_field(image, name, &out->address, &out->size, err);
+	if (!rc)
+		return 0;
+	if (!strpbrk(name, ".["))
+		return unknown_symbol(text, name, image, err);
+	error_prefix(err, "range '%s'", text);
+	return rc;
+}
+
 static int resolve_symbol(const char *text, struct range_text *parts,
 	const struct image *image, uint64_t *out_address, struct error *err)
 {
 	struct image_symbol symbol;
+	int rc;
 
-	if (!image_find_symbol(image, parts->name, &symbol))
-		return unknown_symbol(text, parts->name, image, err);
+	rc = find_symbol(text, parts->name, image, &symbol, err);
+	if (rc)
+		return rc;
 	if (parts->whole && !symbol.size)
 		return error_set(err, -EINVAL,
 			"range '%s': the size of '%s' is unknown or 0; write "

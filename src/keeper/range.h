@@ -55,6 +55,7 @@ void range_set_destroy(struct range_set *set);
  * Add the range that text describes:
  *
  *	[PROGRAM!]SYMBOL		the whole object
+ *	[PROGRAM!]SYMBOL.MEMBER[N]...	inside it, by debug information
  *	[PROGRAM!]SYMBOL+OFF+LEN	LEN bytes from OFF into (or beyond) it
  *	[PROGRAM!]0xADDR+LEN
  *	[PROGRAM!]0xA..0xB		A inclusive, B exclusive

@@ -31,6 +31,8 @@ enum field {
 	FIELD_IP,
 	FIELD_SYMBOL,
 	FIELD_LINE,
+	FIELD_FIELD,
+	FIELD_INLINED,
 	FIELD_TEXT,
 	FIELD_BYTES,
 	FIELD_COPY,
@@ -59,6 +61,8 @@ static const char *const field_names[FIELD_MAX] = {
 	[FIELD_IP] = "ip",
 	[FIELD_SYMBOL] = "symbol",
 	[FIELD_LINE] = "line",
+	[FIELD_FIELD] = "field",
+	[FIELD_INLINED] = "inlined",
 	[FIELD_TEXT] = "text",
 	[FIELD_BYTES] = "bytes",
 	[FIELD_COPY] = "copy",
@@ -136,6 +140,30 @@ static void push_line(lua_State *lua, struct script *script)
 	buf_reset(&script->scratch);
 	if (names && names->line)
 		names->line(names->ctx, a->process, a->ip, &script->scratch);
+	push_scratch(lua, script);
+}
+
+static void push_data(lua_State *lua, struct script *script)
+{
+	const struct trace_names *names = script->options.names;
+	const struct access *a = script->access;
+
+	buf_reset(&script->scratch);
+	if (names && names->data && !a->lane_count)
+		names->data(names->ctx, a->process, a->address + a->kept_first,
+			a->kept_count, &script->scratch);
+	push_scratch(lua, script);
+}
+
+static void push_inlined(lua_State *lua, struct script *script)
+{
+	const struct trace_names *names = script->options.names;
+	const struct access *a = script->access;
+
+	buf_reset(&script->scratch);
+	if (names && names->inlined)
+		names->inlined(
+			names->ctx, a->process, a->ip, &script->scratch);
 	push_scratch(lua, script);
 }
 
@@ -228,6 +256,12 @@ static void push_field(
 		break;
 	case FIELD_LINE:
 		push_line(lua, script);
+		break;
+	case FIELD_FIELD:
+		push_data(lua, script);
+		break;
+	case FIELD_INLINED:
+		push_inlined(lua, script);
 		break;
 	case FIELD_TEXT:
 		push_text(lua, script);

@@ -87,6 +87,35 @@ static void name_text(void *ctx, const uint8_t *bytes, uint8_t len, uint64_t ip,
 	buf_add_str(out, text);
 }
 
+/* The whole of a variable is named by its symbol already: only what is inside
+ * one is worth more words. */
+static void name_data(void *ctx, uint64_t process, uint64_t address,
+	uint64_t size, struct buf *out)
+{
+	const struct image *image = image_of(ctx, process);
+	struct buf path = BUF_INIT;
+
+	if (image && image_describe_data(image, address, size, &path) &&
+		strpbrk(buf_str(&path), ".["))
+		buf_add(out, path.data, path.len);
+	buf_fini(&path);
+}
+
+#define INLINES_MAX 8
+
+static void name_inlined(
+	void *ctx, uint64_t process, uint64_t address, struct buf *out)
+{
+	const struct image *image = image_of(ctx, process);
+	struct image_inline inlines[INLINES_MAX];
+	size_t count =
+		image ? image_inlines_at(image, address, inlines, INLINES_MAX) :
+			0;
+
+	for (size_t i = 0; i < count; i++)
+		buf_printf(out, "%s%s", i ? " < " : "", inlines[i].function);
+}
+
 struct names *names_create(void)
 {
 	struct names *names = calloc(1, sizeof(*names));
@@ -99,6 +128,8 @@ struct names *names_create(void)
 		.symbol = name_symbol,
 		.line = name_line,
 		.text = name_text,
+		.data = name_data,
+		.inlined = name_inlined,
 	};
 	return names;
 }

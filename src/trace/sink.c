@@ -36,6 +36,7 @@ struct trace_sink {
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t wake; /* something is pending, or closing is set */
 	struct buf pending; /* complete lines */
+	struct buf field; /* of the line being made */
 	struct site_cache *sites;
 	bool closing;
 	int status; /* 0, or the first error */
@@ -184,8 +185,9 @@ int trace_sink_write(struct trace_sink *sink, const struct access *access,
 		before = sink->pending.len;
 		site = site_cache_get(
 			sink->sites, sink->format, sink->names, access);
-		sink->format->access(access, outcome, final_bytes,
-			buf_str(site), site->len, &sink->pending);
+		sink_name_field(sink->names, access, &sink->field);
+		sink->format->access(access, outcome, final_bytes, site,
+			&sink->field, &sink->pending);
 		rc = line_added(sink, before);
 	}
 	pthread_mutex_unlock(&sink->lock);
@@ -268,6 +270,7 @@ static void dispose(struct trace_sink *sink)
 {
 	site_cache_destroy(sink->sites);
 	buf_fini(&sink->pending);
+	buf_fini(&sink->field);
 	pthread_mutex_destroy(&sink->lock);
 	pthread_cond_destroy(&sink->wake);
 	free(sink->path);

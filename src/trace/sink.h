@@ -27,6 +27,14 @@ struct trace_names {
 	/* "mov [rbx], eax" */
 	void (*text)(void *ctx, const uint8_t *insn, uint8_t len, uint64_t ip,
 		struct buf *out);
+	/* "ctx.lock.owner": the variable, member or element of size bytes at
+	 * an address, or nothing */
+	void (*data)(void *ctx, uint64_t process, uint64_t address,
+		uint64_t size, struct buf *out);
+	/* "take < step": functions inlined at an address, innermost first, or
+	 * nothing */
+	void (*inlined)(void *ctx, uint64_t process, uint64_t address,
+		struct buf *out);
 };
 
 enum trace_sink_format { TRACE_SINK_TEXT, TRACE_SINK_JSON };

@@ -7,15 +7,16 @@
 
 /*
  * A way to write lines. site composes what depends on the instruction alone;
- * its result is kept in a cache and handed to access for every line. Each
+ * its result is kept in a cache and handed to access for every line. field is
+ * what the debug information calls the first kept byte, "" when nothing. Each
  * appends to out; access and note end with a newline and contain no other.
  */
 struct sink_format {
 	void (*site)(const struct trace_names *names,
 		const struct access *access, struct buf *out);
 	void (*access)(const struct access *access, enum outcome outcome,
-		const uint8_t *final_bytes, const char *site, size_t site_len,
-		struct buf *out);
+		const uint8_t *final_bytes, const struct buf *site,
+		const struct buf *field, struct buf *out);
 	void (*note)(const char *kind, const char *text, struct buf *out);
 };
 
@@ -36,6 +37,10 @@ void site_cache_destroy(struct site_cache *cache);
 const struct buf *site_cache_get(struct site_cache *cache,
 	const struct sink_format *format, const struct trace_names *names,
 	const struct access *access);
+
+/* Fill field with what names call the first kept byte of access. */
+void sink_name_field(const struct trace_names *names,
+	const struct access *access, struct buf *field);
 
 /* Number as hexadecimal with 0x, quicker than printf. */
 void sink_add_number(struct buf *out, uint64_t value);

@@ -84,10 +84,15 @@ static void add_what(struct buf *out, const struct access *access)
 }
 
 static void json_access(const struct access *access, enum outcome outcome,
-	const uint8_t *final_bytes, const char *site, size_t site_len,
-	struct buf *out)
+	const uint8_t *final_bytes, const struct buf *site,
+	const struct buf *field, struct buf *out)
 {
 	add_what(out, access);
+	buf_add_str(out, ",\"field\":");
+	if (field->len)
+		buf_add_json(out, field->data, field->len);
+	else
+		buf_add_str(out, "null");
 	key_value(out, ",\"old\":", access->old_bytes, access->size);
 	key_value(out, ",\"new\":", access->new_bytes, access->size);
 	key_value(out, ",\"final\":", final_bytes, access->size);
@@ -97,7 +102,7 @@ static void json_access(const struct access *access, enum outcome outcome,
 	add_string(out, access->process_name);
 	key_decimal(out, ",\"pid\":", access->process);
 	key_decimal(out, ",\"cpu\":", access->cpu);
-	buf_add(out, site, site_len);
+	buf_add(out, site->data, site->len);
 	add_lanes(out, access);
 	buf_add_str(out, "}\n");
 }
@@ -127,6 +132,9 @@ static void json_site(const struct trace_names *names,
 	if (n->line)
 		n->line(n->ctx, access->process, access->ip, &word);
 	take_word(out, ",\"line\":", &word);
+	if (n->inlined)
+		n->inlined(n->ctx, access->process, access->ip, &word);
+	take_word(out, ",\"inlined\":", &word);
 	if (access->insn)
 		buf_add_hex(&word, access->insn, access->insn_len);
 	take_word(out, ",\"insn\":", &word);

@@ -3,7 +3,7 @@
  * Lines for people:
  *
  *	seq [process#id:cpuN] kind range+offset size values outcome  ip symbol
- *	(file:line)  instruction
+ *	(file:line in inlined < functions)  instruction  ; field
  *
  * Columns start where the constants below say; a field that is too long for
  * its column pushes the rest of its line to the right and no other line.
@@ -184,8 +184,8 @@ static void add_place(struct buf *out, const struct access *access)
 }
 
 static void add_line(const struct access *access, enum outcome outcome,
-	const uint8_t *final_bytes, const char *site, size_t site_len,
-	struct buf *out)
+	const uint8_t *final_bytes, const struct buf *site,
+	const struct buf *field, struct buf *out)
 {
 	size_t start = out->len;
 	char seq[24];
@@ -203,14 +203,18 @@ static void add_line(const struct access *access, enum outcome outcome,
 	to_column(out, start, COLUMN_VALUES);
 	add_values(out, access, outcome, final_bytes);
 	to_column(out, start, COLUMN_SITE);
-	buf_add(out, site, site_len);
+	buf_add(out, site->data, site->len);
+	if (field->len) {
+		buf_add_str(out, "  ; ");
+		trace_add_clean(out, field->data, field->len);
+	}
 }
 
 static void text_access(const struct access *access, enum outcome outcome,
-	const uint8_t *final_bytes, const char *site, size_t site_len,
-	struct buf *out)
+	const uint8_t *final_bytes, const struct buf *site,
+	const struct buf *field, struct buf *out)
 {
-	add_line(access, outcome, final_bytes, site, site_len, out);
+	add_line(access, outcome, final_bytes, site, field, out);
 	buf_add_char(out, '\n');
 }
 
@@ -230,6 +234,31 @@ static void add_symbol(const struct trace_names *names,
 	buf_fini(&word);
 }
 
+static void add_inlined(const struct trace_names *names,
+	const struct access *access, struct buf *out)
+{
+	struct buf word = BUF_INIT;
+
+	if (!names->inlined)
+		return;
+	names->inlined(names->ctx, access->process, access->ip, &word);
+	if (word.len) {
+		buf_add_str(out, " in ");
+		trace_add_clean(out, word.data, word.len);
+	}
+	buf_fini(&word);
+}
+
+void sink_name_field(const struct trace_names *names,
+	const struct access *access, struct buf *field)
+{
+	buf_reset(field);
+	if (names && names->data && !access->lane_count)
+		names->data(names->ctx, access->process,
+			access->address + access->kept_first,
+			access->kept_count, field);
+}
+
 static void text_site(const struct trace_names *names,
 	const struct access *access, struct buf *out)
 {
@@ -244,6 +273,7 @@ static void text_site(const struct trace_names *names,
 	if (word.len) {
 		buf_add_str(out, " (");
 		trace_add_clean(out, word.data, word.len);
+		add_inlined(names, access, out);
 		buf_add_char(out, ')');
 	}
 	buf_reset(&word);
@@ -284,11 +314,13 @@ void trace_access_text(const struct access *access, enum outcome outcome,
 	const uint8_t *final_bytes, const struct trace_names *names,
 	struct buf *out)
 {
-	struct buf site = BUF_INIT;
+	struct buf site = BUF_INIT, field = BUF_INIT;
 
 	text_site(names, access, &site);
-	add_line(access, outcome, final_bytes, buf_str(&site), site.len, out);
+	sink_name_field(names, access, &field);
+	add_line(access, outcome, final_bytes, &site, &field, out);
 	buf_fini(&site);
+	buf_fini(&field);
 }
 
 const struct sink_format sink_format_text = {

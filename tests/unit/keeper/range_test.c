@@ -31,6 +31,8 @@ static void specifications_become_bytes(void **state)
 		{ "other!counter", &other_image, 0x404010, 4 },
 		{ "other.elf!counter", &other_image, 0x404010, 4 },
 		{ "other!0x404000+0x1000", &other_image, 0x404000, 4096 },
+		{ "ring.owner", &count_image, 0x404084, 4 },
+		{ "ring.owner+1+2", &count_image, 0x404085, 2 },
 		{ "0x404000+1", &count_image, 0x404000, 1 },
 		{ "4210688+2", &count_image, 0x404000, 2 },
 		{ "0x404000..0x404008", &count_image, 0x404000, 8 },
@@ -95,6 +97,7 @@ static void wrong_specifications_get_a_sentence(void **state)
 		{ "start", -EINVAL, "write start+0+LENGTH" },
 		{ "cuonter", -ENOENT, "count.elf has no symbol 'cuonter'; "
 			"did you mean: counter, counts?" },
+		{ "ring.x", -ENOENT, "range 'ring.x': no member there" },
 		{ "zzz", -ENOENT, "count.elf has no symbol 'zzz'" },
 		{ "prog!x", -ENOENT, "no program is called 'prog'; there "
 			"are: count.elf, other" },
