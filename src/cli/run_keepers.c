@@ -48,6 +48,44 @@ static size_t script_write(
 		0;
 }
 
+/* Only the main chunk runs without a session, and it has none of these. */
+static int script_keep(void *ctx, struct range *range, struct error *err)
+{
+	struct run *run = ctx;
+
+	return session_keep(run->session, range, err);
+}
+
+static bool script_release(
+	void *ctx, struct range *range, struct keeper *keeper)
+{
+	struct run *run = ctx;
+
+	return session_release(run->session, range, keeper);
+}
+
+static int script_revoke(void *ctx, struct range *range)
+{
+	struct run *run = ctx;
+
+	return session_revoke(run->session, range);
+}
+
+static size_t script_held_size(void *ctx, uint64_t seq)
+{
+	struct run *run = ctx;
+
+	return run->session ? session_held_size(run->session, seq) : 0;
+}
+
+static int script_resume(void *ctx, uint64_t seq,
+	const struct verdict *verdict, const uint8_t *value, size_t size)
+{
+	struct run *run = ctx;
+
+	return session_resume(run->session, seq, verdict, value, size);
+}
+
 static int open_script(struct run *run)
 {
 	const struct run_options *o = &run->options;
@@ -59,6 +97,11 @@ static int open_script(struct run *run)
 		.print = script_print,
 		.read = script_read,
 		.write = script_write,
+		.keep = script_keep,
+		.release = script_release,
+		.revoke = script_revoke,
+		.held_size = script_held_size,
+		.resume = script_resume,
 		.ctx = run,
 	};
 	struct error err = { 0 };

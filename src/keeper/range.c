@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The set of kept ranges: specifications resolved to bytes of an image or a
- * device. by_place holds the same ranges sorted by where they are, so that
+ * device. They are found by id, and by where they are: those that are kept
+ * and those that nobody keeps any more each in a list sorted by place, so that
  * an overlap is found between neighbours.
  */
 #include "keeper/range.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,15 +21,27 @@
 #define USER_START CUSTOS_ABI_PAGE /* page 0 is nobody's */
 #define NAMES_LISTED 5
 
+struct places {
+	size_t count;
+	struct range **at; /* room for all ranges of the set */
+};
+
 struct range_set {
+	pthread_mutex_t mutex; /* guards all below */
 	size_t count, capacity;
 	struct range **ranges; /* by id */
-	struct range **by_place;
+	struct places kept, left;
+	struct filter **replaced; /* somebody may be looking at them */
+	size_t replaced_count;
 };
 
 struct range_set *range_set_create(void)
 {
-	return calloc(1, sizeof(struct range_set));
+	struct range_set *set = calloc(1, sizeof(*set));
+
+	if (set)
+		pthread_mutex_init(&set->mutex, NULL);
+	return set;
 }
 
 void range_set_destroy(struct range_set *set)
@@ -41,19 +55,36 @@ void range_set_destroy(struct range_set *set)
 			free(range->links[n].filter);
 		free(range);
 	}
+	for (size_t i = 0; i < set->replaced_count; i++)
+		free(set->replaced[i]);
+	free(set->replaced);
 	free(set->ranges);
-	free(set->by_place);
+	free(set->kept.at);
+	free(set->left.at);
+	pthread_mutex_destroy(&set->mutex);
 	free(set);
 }
 
 size_t range_set_count(const struct range_set *set)
 {
-	return set->count;
+	pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&set->mutex;
+	size_t count;
+
+	pthread_mutex_lock(mutex);
+	count = set->count;
+	pthread_mutex_unlock(mutex);
+	return count;
 }
 
 struct range *range_set_get(const struct range_set *set, size_t index)
 {
-	return index < set->count ? set->ranges[index] : NULL;
+	pthread_mutex_t *mutex = (pthread_mutex_t *)(uintptr_t)&set->mutex;
+	struct range *range;
+
+	pthread_mutex_lock(mutex);
+	range = index < set->count ? set->ranges[index] : NULL;
+	pthread_mutex_unlock(mutex);
+	return range;
 }
 
 /* ---- names to addresses ---- */
@@ -220,15 +251,15 @@ static int compare_places(const struct range *a, const struct range *b)
 	return 0;
 }
 
-/* Index of the first range in by_place that is not before range. */
-static size_t place_of(const struct range_set *set, const struct range *range)
+/* Index of the first range in places that is not before range. */
+static size_t place_of(const struct places *places, const struct range *range)
 {
-	size_t low = 0, high = set->count;
+	size_t low = 0, high = places->count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_places(set->by_place[middle], range) < 0)
+		if (compare_places(places->at[middle], range) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -245,15 +276,15 @@ static bool overlaps(const struct range *a, const struct range *b)
 		ranges_overlap(a->address, a->length, b->address, b->length);
 }
 
-static int check_overlap(const struct range_set *set,
-	const struct range *range, size_t place, struct error *err)
+static int check_overlap(const struct places *kept, const struct range *range,
+	size_t place, struct error *err)
 {
 	const struct range *other = NULL;
 
-	if (place < set->count && overlaps(set->by_place[place], range))
-		other = set->by_place[place];
-	if (place && overlaps(set->by_place[place - 1], range))
-		other = set->by_place[place - 1];
+	if (place < kept->count && overlaps(kept->at[place], range))
+		other = kept->at[place];
+	if (place && overlaps(kept->at[place - 1], range))
+		other = kept->at[place - 1];
 	if (!other)
 		return 0;
 	if (other->device)
@@ -267,64 +298,271 @@ static int check_overlap(const struct range_set *set,
 		other->address, other->length);
 }
 
+static bool grow(struct range ***list, size_t capacity)
+{
+	struct range **grown = reallocarray(*list, capacity, sizeof(*grown));
+
+	if (grown)
+		*list = grown;
+	return grown != NULL;
+}
+
 static bool make_room(struct range_set *set)
 {
 	size_t capacity = set->capacity ? set->capacity * 2 : 16;
-	struct range **grown;
 
 	if (set->count < set->capacity)
 		return true;
-	grown = reallocarray(set->ranges, capacity, sizeof(*grown));
-	if (!grown)
+	if (!grow(&set->ranges, capacity) || !grow(&set->kept.at, capacity) ||
+		!grow(&set->left.at, capacity))
 		return false;
-	set->ranges = grown;
-	grown = reallocarray(set->by_place, capacity, sizeof(*grown));
-	if (!grown)
-		return false;
-	set->by_place = grown;
 	set->capacity = capacity;
 	return true;
 }
 
-static void insert(struct range_set *set, struct range *range, size_t place)
+static void insert(struct places *places, struct range *range)
 {
-	struct range **at = set->by_place + place;
+	size_t place = place_of(places, range);
+	struct range **at = places->at + place;
 
-	range->id = (uint32_t)set->count;
-	memmove(at + 1, at, (set->count - place) * sizeof(*at));
+	memmove(at + 1, at, (places->count - place) * sizeof(*at));
 	*at = range;
-	set->ranges[set->count++] = range;
+	places->count++;
 }
 
-/* The range there that is the same bytes. */
-static struct range *find_same(
-	const struct range_set *set, const struct range *range, size_t place)
+/* The range there that is the same bytes; its index, or count. Bytes that
+ * were left may overlap: several begin at one place. */
+static size_t find_same(const struct places *places, const struct range *range)
 {
-	struct range *there;
+	size_t i = place_of(places, range);
 
-	if (place == set->count)
-		return NULL;
-	there = set->by_place[place];
-	return !compare_places(there, range) && there->length == range->length ?
-		there :
-		NULL;
+	while (i < places->count && !compare_places(places->at[i], range)) {
+		if (places->at[i]->length == range->length)
+			return i;
+		i++;
+	}
+	return places->count;
 }
 
-static int add_link(struct range *range, struct keeper *keeper,
-	enum verdict_kind fallback, struct error *err)
+/* Take the range that is the same bytes out, or return NULL. */
+static struct range *take_same(struct places *places, const struct range *range)
+{
+	size_t i = find_same(places, range);
+	struct range *found;
+
+	if (i == places->count)
+		return NULL;
+	found = places->at[i];
+	places->count--;
+	memmove(places->at + i, places->at + i + 1,
+		(places->count - i) * sizeof(*places->at));
+	return found;
+}
+
+/* ---- links ---- */
+
+struct range_link *range_find_link(
+	struct range *range, const struct keeper *keeper)
 {
 	for (unsigned i = 0; i < range->link_count; i++)
-		if (range->links[i].keeper == keeper)
+		if (range->links[i].keeper == keeper &&
+			range->links[i].state != RANGE_LINK_GONE)
+			return &range->links[i];
+	return NULL;
+}
+
+/* The keeper was leaving, and others may still look at its condition. */
+static int stay(struct range_set *set, struct range_link *link,
+	enum verdict_kind fallback, struct filter *filter, struct error *err)
+{
+	struct filter **grown;
+
+	if (link->filter) {
+		grown = reallocarray(set->replaced, set->replaced_count + 1,
+			sizeof(*grown));
+		if (!grown)
+			return error_set(err, -ENOMEM, "out of memory");
+		set->replaced = grown;
+		grown[set->replaced_count++] = link->filter;
+	}
+	link->fallback = fallback;
+	link->filter = filter;
+	return 0;
+}
+
+/* A place nobody has. */
+static struct range_link *free_link(struct range *range)
+{
+	if (range->link_count < RANGE_LINKS_MAX)
+		return &range->links[range->link_count];
+	for (unsigned i = 0; i < RANGE_LINKS_MAX; i++)
+		if (range->links[i].state == RANGE_LINK_GONE)
+			return &range->links[i];
+	return NULL;
+}
+
+static int add_link(struct range_set *set, struct range *range,
+	struct keeper *keeper, enum verdict_kind fallback,
+	struct filter *filter, struct error *err)
+{
+	struct range_link *link = range_find_link(range, keeper);
+
+	if (link && range_link_is_live(link))
+		return error_set(err, -EINVAL, "range '%s' is given twice",
+			range->name);
+	if (link) {
+		int rc = stay(set, link, fallback, filter, err);
+
+		if (rc)
+			return rc;
+	} else {
+		link = free_link(range);
+		if (!link)
 			return error_set(err, -EINVAL,
-				"range '%s' is given twice", range->name);
-	if (range->link_count == RANGE_LINKS_MAX)
-		return error_set(err, -EINVAL,
-			"range '%s' has more than %d keepers", range->name,
-			RANGE_LINKS_MAX);
-	range->links[range->link_count++] = (struct range_link){
-		.keeper = keeper,
-		.fallback = fallback,
-	};
+				"range '%s' has more than %d keepers",
+				range->name, RANGE_LINKS_MAX);
+		link->keeper = keeper;
+		link->fallback = fallback;
+		link->filter = filter;
+		link->asked = link->filtered = 0;
+	}
+	atomic_store(&link->state, RANGE_LINK_LIVE);
+	/* Readers go up to the count: the link is complete before it. */
+	if (link == &range->links[range->link_count])
+		atomic_fetch_add(&range->link_count, 1);
+	atomic_fetch_add(&range->live_count, 1);
+	return 0;
+}
+
+bool range_set_leave(
+	struct range_set *set, struct range *range, struct keeper *keeper)
+{
+	struct range_link *link;
+	bool live;
+
+	pthread_mutex_lock(&set->mutex);
+	link = range_find_link(range, keeper);
+	live = link && range_link_is_live(link);
+	if (live) {
+		atomic_store(&link->state, RANGE_LINK_LEAVING);
+		atomic_fetch_sub(&range->live_count, 1);
+	}
+	if (live && !range_is_live(range) && take_same(&set->kept, range))
+		insert(&set->left, range);
+	pthread_mutex_unlock(&set->mutex);
+	return live;
+}
+
+bool range_set_settle(struct range_set *set, struct range *range)
+{
+	bool live;
+
+	pthread_mutex_lock(&set->mutex);
+	for (unsigned i = 0; i < range->link_count; i++) {
+		struct range_link *link = &range->links[i];
+
+		if (link->state != RANGE_LINK_LEAVING)
+			continue;
+		free(link->filter);
+		link->filter = NULL;
+		link->state = RANGE_LINK_GONE;
+	}
+	live = range_is_live(range);
+	pthread_mutex_unlock(&set->mutex);
+	return live;
+}
+
+/* ---- adding ---- */
+
+/* Does nobody look at its name? */
+static bool is_settled(const struct range *range)
+{
+	for (unsigned i = 0; i < range->link_count; i++)
+		if (range->links[i].state != RANGE_LINK_GONE)
+			return false;
+	return true;
+}
+
+/* The range of these bytes, if somebody has or had it; in the list of those
+ * that are kept. */
+static struct range *find_again(
+	struct range_set *set, const struct range *range, const char *name)
+{
+	size_t i = find_same(&set->kept, range);
+	struct range *found;
+
+	if (i < set->kept.count)
+		return set->kept.at[i];
+	found = take_same(&set->left, range);
+	if (found) {
+		if (is_settled(found))
+			strcpy(found->name, name ? name : range->name);
+		insert(&set->kept, found);
+	}
+	return found;
+}
+
+/* With the mutex: range is resolved; on success it is the set's or freed. */
+static int add(struct range_set *set, struct range *range, const char *name,
+	struct keeper *keeper, enum verdict_kind fallback,
+	struct filter *filter, struct range **out, struct error *err)
+{
+	struct range *same;
+	int rc;
+
+	if (!make_room(set))
+		return error_set(err, -ENOMEM, "out of memory");
+	if (find_same(&set->kept, range) == set->kept.count) {
+		rc = check_overlap(&set->kept, range,
+			place_of(&set->kept, range), err);
+		if (rc)
+			return rc;
+	}
+	same = find_again(set, range, name);
+	*out = same ? same : range;
+	rc = add_link(set, *out, keeper, fallback, filter, err);
+	if (rc)
+		return rc;
+	if (same) {
+		free(range);
+		return 0;
+	}
+	if (name)
+		strcpy(range->name, name);
+	range->id = (uint32_t)set->count;
+	insert(&set->kept, range);
+	set->ranges[set->count++] = range;
+	return 0;
+}
+
+int range_set_add_as(struct range_set *set, const char *text, const char *name,
+	const struct image *const *images, size_t image_count,
+	struct keeper *keeper, enum verdict_kind fallback,
+	struct filter *filter, struct range **out, struct error *err)
+{
+	struct range *range = calloc(1, sizeof(*range)), *added = NULL;
+	int rc;
+
+	if (!range)
+		return error_set(err, -ENOMEM, "out of memory");
+	rc = resolve(text, images, image_count, range, err);
+	if (!rc && name && strlen(name) >= sizeof(range->name))
+		rc = error_set(err, -EINVAL, "range '%s': its name is too long",
+			text);
+	if (!rc) {
+		pthread_mutex_lock(&set->mutex);
+		rc = add(set, range, name, keeper, fallback, filter, &added,
+			err);
+		pthread_mutex_unlock(&set->mutex);
+	}
+	if (rc) {
+		free(range);
+		return rc;
+	}
+	if (keeper)
+		keeper_tell_kept(keeper, added->id);
+	if (out)
+		*out = added;
 	return 0;
 }
 
@@ -333,42 +571,15 @@ int range_set_add(struct range_set *set, const char *text,
 	struct keeper *keeper, enum verdict_kind fallback, struct range **out,
 	struct error *err)
 {
-	struct range *range = calloc(1, sizeof(*range)), *same = NULL;
-	size_t place = 0;
-	int rc = 0;
-
-	if (!range || !make_room(set))
-		rc = error_set(err, -ENOMEM, "out of memory");
-	if (!rc)
-		rc = resolve(text, images, image_count, range, err);
-	if (!rc) {
-		place = place_of(set, range);
-		same = find_same(set, range, place);
-		if (!same)
-			rc = check_overlap(set, range, place, err);
-	}
-	if (!rc)
-		rc = add_link(same ? same : range, keeper, fallback, err);
-	if (rc || same)
-		free(range);
-	if (rc)
-		return rc;
-	if (same)
-		range = same;
-	else
-		insert(set, range, place);
-	if (keeper)
-		keeper_tell_kept(keeper, range->id);
-	if (out)
-		*out = range;
-	return 0;
+	return range_set_add_as(set, text, NULL, images, image_count, keeper,
+		fallback, NULL, out, err);
 }
 
 int range_resolve_in(const char *text, const struct image *const *images,
 	size_t image_count, const struct image **out_image,
 	uint64_t *out_address, uint64_t *out_length, struct error *err)
 {
-	struct range range = { 0 };
+	struct range range = { .id = 0 };
 	int rc = resolve(text, images, image_count, &range, err);
 
 	if (!rc && range.device)

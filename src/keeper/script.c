@@ -304,6 +304,7 @@ static enum keeper_status script_finish(
 		script->sites = stats_get_sites(
 			script->stats, &script->site_count, &others);
 	script->callback = CALLBACK_FINISH;
+	script->finished = true;
 	status = run(script, enter_finish, BUDGET_FACTOR, err);
 	free(script->sites);
 	script->sites = NULL;
@@ -354,6 +355,7 @@ static int enter_main(lua_State *lua)
 	script_step_fill(lua);
 	script_answer_fill(lua);
 	script_keep_fill(lua);
+	script_handle_fill(lua);
 	/* Text only: bytecode can break the interpreter. */
 	if (luaL_loadfilex(lua, script->path, "t") != LUA_OK) {
 		/* Of bytecode Lua says no more than that it is. */

@@ -29,6 +29,18 @@ struct script_options {
 		size_t len);
 	size_t (*write)(void *ctx, uint64_t process, uint64_t va,
 		const void *bytes, size_t len);
+	/*
+	 * What keep{}, k:release(), k:revoke() and resume() do while the
+	 * target runs, as the functions of the session that are called so.
+	 * NULL: the script gets an error.
+	 */
+	int (*keep)(void *ctx, struct range *range, struct error *err);
+	bool (*release)(
+		void *ctx, struct range *range, struct keeper *keeper);
+	int (*revoke)(void *ctx, struct range *range);
+	size_t (*held_size)(void *ctx, uint64_t seq);
+	int (*resume)(void *ctx, uint64_t seq, const struct verdict *verdict,
+		const uint8_t *value, size_t size);
 	void *ctx;
 };
 
@@ -43,6 +55,7 @@ int script_open(const char *path, const struct script_options *options,
  * Add the ranges the main chunk asked for with keep(), in order. Once, before
  * the first access; the keeper may be that of other ranges, too, which use the
  * script's global callbacks. Errors as range_set_add(), with file:line.
+ * set and images must stay: callbacks may add more.
  */
 int script_add_ranges(struct keeper *script, struct range_set *set,
 	const struct image *const *images, size_t image_count,

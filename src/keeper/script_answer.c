@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Verdicts as values of the script: pass, serve, absorb, deny, step, stop,
- * continue and rollback are userdata made once; called, they give themselves
- * (absorb()) or a new one with what they were called with (serve(v),
- * deny(reason)).
+ * hold, grant, continue and rollback are userdata made once; called, they give
+ * themselves (absorb()) or a new one with what they were called with
+ * (serve(v), deny(reason)). And resume(), which gives one to an access that
+ * was held.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,13 +21,21 @@ struct answer {
 	bool is_string; /* the value is the user value */
 	lua_Integer number;
 	int vector; /* deny: -1 for the default */
+	uint32_t hold_ms;
+	enum grant grant;
+	bool grant_writes;
 };
 
 static struct answer *push_answer(lua_State *lua, enum verdict_kind kind)
 {
 	struct answer *answer = lua_newuserdatauv(lua, sizeof(*answer), 1);
 
-	*answer = (struct answer){ .kind = kind, .vector = -1 };
+	*answer = (struct answer){
+		.kind = kind,
+		.vector = -1,
+		.grant = GRANT_PROCESS,
+		.grant_writes = true,
+	};
 	luaL_setmetatable(lua, ANSWER_TYPE);
 	return answer;
 }
@@ -89,6 +99,42 @@ static int give_reason(lua_State *lua, struct answer *answer)
 	return 1;
 }
 
+/* hold(ms) */
+static int hold_for(lua_State *lua, struct answer *answer)
+{
+	int is_whole = 0;
+	lua_Integer ms = lua_tointegerx(lua, 2, &is_whole);
+
+	if (lua_type(lua, 2) != LUA_TNUMBER || !is_whole || ms < 1 ||
+		ms > INT32_MAX)
+		return luaL_error(lua, "hold wants milliseconds, 1 to %d",
+			INT32_MAX);
+	answer->hold_ms = (uint32_t)ms;
+	return 1;
+}
+
+/* grant("process"), grant("all"), grant("all", "r") */
+static int grant_to(lua_State *lua, struct answer *answer)
+{
+	const char *who =
+		lua_type(lua, 2) == LUA_TSTRING ? lua_tostring(lua, 2) : "";
+	const char *how =
+		lua_type(lua, 3) == LUA_TSTRING ? lua_tostring(lua, 3) : "";
+
+	if (lua_isnoneornil(lua, 3))
+		how = "rw";
+	if (!strcmp(who, "all"))
+		answer->grant = GRANT_ALL;
+	else if (strcmp(who, "process"))
+		return luaL_error(lua, "grant is for \"process\" or \"all\"");
+	if (!strcmp(how, "r"))
+		answer->grant_writes = false;
+	else if (strcmp(how, "rw"))
+		return luaL_error(lua, "grant(\"%s\", ...) wants \"r\" or "
+			"\"rw\"", who);
+	return 1;
+}
+
 /* absorb(), serve(v), deny("reason"), ... */
 static int call_answer(lua_State *lua)
 {
@@ -104,6 +150,10 @@ static int call_answer(lua_State *lua)
 	}
 	if (kind == VERDICT_DENY || kind == VERDICT_STOP)
 		return give_reason(lua, push_answer(lua, kind));
+	if (kind == VERDICT_HOLD)
+		return hold_for(lua, push_answer(lua, kind));
+	if (kind == VERDICT_GRANT)
+		return grant_to(lua, push_answer(lua, kind));
 	return luaL_error(lua, "%s takes nothing", verdict_name(kind));
 }
 
@@ -126,10 +176,9 @@ static bool fits(lua_Integer number, uint32_t size)
 	return number < 0 ? number >= -limit : number < limit * 2;
 }
 
-static void take_number(lua_State *lua, struct script *script,
-	const struct answer *answer)
+static void take_number(lua_State *lua, const struct answer *answer,
+	uint32_t size, uint8_t *value)
 {
-	uint32_t size = script->access->size;
 	uint64_t number = (uint64_t)answer->number;
 	char hex[24];
 
@@ -141,13 +190,12 @@ static void take_number(lua_State *lua, struct script *script,
 		luaL_error(lua, "serve: %s does not fit into %d byte%s", hex,
 			(int)size, size == 1 ? "" : "s");
 	}
-	memcpy(script->verdict->value, &number, size);
+	memcpy(value, &number, size);
 }
 
 /* The string is on the stack top. */
-static void take_string(lua_State *lua, struct script *script)
+static void take_string(lua_State *lua, uint32_t size, uint8_t *value)
 {
-	uint32_t size = script->access->size;
 	size_t len;
 	const char *bytes = lua_tolstring(lua, -1, &len);
 
@@ -155,20 +203,21 @@ static void take_string(lua_State *lua, struct script *script)
 		luaL_error(lua, "serve: a string of %d bytes for an access of "
 			"%d", len > INT32_MAX ? INT32_MAX : (int)len,
 			(int)size);
-	memcpy(script->verdict->value, bytes, size);
+	memcpy(value, bytes, size);
 }
 
-static void take_serve(lua_State *lua, struct script *script,
-	const struct answer *answer)
+/* The answer is at index; value has room for size bytes. */
+static void take_serve(lua_State *lua, int index, const struct answer *answer,
+	uint32_t size, uint8_t *value)
 {
 	if (!answer->filled)
 		luaL_error(lua, "serve needs a value: return serve(v)");
 	if (!answer->is_string) {
-		take_number(lua, script, answer);
+		take_number(lua, answer, size, value);
 		return;
 	}
-	lua_getiuservalue(lua, -1, 1);
-	take_string(lua, script);
+	lua_getiuservalue(lua, index, 1);
+	take_string(lua, size, value);
 	lua_pop(lua, 1);
 }
 
@@ -181,12 +230,12 @@ static void take_deny(struct verdict *verdict, const struct answer *answer)
 	};
 }
 
-static void take_reason(
-	lua_State *lua, struct verdict *verdict, const struct answer *answer)
+static void take_reason(lua_State *lua, int index, struct verdict *verdict,
+	const struct answer *answer)
 {
 	if (!answer->filled)
 		return;
-	lua_getiuservalue(lua, -1, 1);
+	lua_getiuservalue(lua, index, 1);
 	snprintf(verdict->reason, sizeof(verdict->reason), "%s",
 		lua_tostring(lua, -1));
 	lua_pop(lua, 1);
@@ -217,6 +266,38 @@ static const char *type_name(lua_State *lua, int index)
 	return luaL_typename(lua, index);
 }
 
+/* Everything but the kind; verdict->value has room for size bytes. */
+static void take_rest(lua_State *lua, int index, const struct answer *answer,
+	uint32_t size, struct verdict *verdict)
+{
+	switch (answer->kind) {
+	case VERDICT_SERVE:
+		take_serve(lua, index, answer, size, verdict->value);
+		break;
+	case VERDICT_DENY:
+		take_deny(verdict, answer);
+		take_reason(lua, index, verdict, answer);
+		break;
+	case VERDICT_STOP:
+		take_reason(lua, index, verdict, answer);
+		break;
+	case VERDICT_HOLD:
+		verdict->hold_ms = answer->hold_ms;
+		break;
+	case VERDICT_GRANT:
+		verdict->grant = answer->grant;
+		verdict->grant_writes = answer->grant_writes;
+		break;
+	case VERDICT_PASS:
+	case VERDICT_ABSORB:
+	case VERDICT_STEP:
+	case VERDICT_CONTINUE:
+	case VERDICT_ROLLBACK:
+	case VERDICT_KIND_MAX:
+		break;
+	}
+}
+
 void script_answer_take(lua_State *lua, struct script *script)
 {
 	struct verdict *verdict = script->verdict;
@@ -232,13 +313,57 @@ void script_answer_take(lua_State *lua, struct script *script)
 		return;
 	}
 	check_possible(lua, script, answer->kind);
-	if (answer->kind == VERDICT_SERVE)
-		take_serve(lua, script, answer);
-	else if (answer->kind == VERDICT_DENY)
-		take_deny(verdict, answer);
-	if (answer->kind == VERDICT_DENY || answer->kind == VERDICT_STOP)
-		take_reason(lua, verdict, answer);
+	take_rest(lua, lua_gettop(lua), answer, script->access->size, verdict);
 	verdict->kind = answer->kind;
+}
+
+/* ---- resume(seq [, verdict]) ---- */
+
+static const struct answer *resume_answer(lua_State *lua)
+{
+	const struct answer *answer;
+
+	if (lua_isnil(lua, 2))
+		return push_answer(lua, VERDICT_PASS);
+	answer = luaL_testudata(lua, 2, ANSWER_TYPE);
+	if (!answer)
+		luaL_error(lua, "resume wants a verdict, such as pass or "
+			"serve(v), not %s", type_name(lua, 2));
+	else if (answer->kind == VERDICT_HOLD ||
+		!verdict_answers_access(answer->kind, ACCESS_STORE))
+		luaL_error(lua, "resume: %s does not end a held access",
+			verdict_name(answer->kind));
+	return answer;
+}
+
+/* True: it goes on. False: no access with this number is held (any more). */
+static int resume(lua_State *lua)
+{
+	struct script *script = script_of(lua);
+	const struct script_options *o = &script->options;
+	uint64_t seq = (uint64_t)luaL_checkinteger(lua, 1);
+	const struct answer *answer;
+	/* As when it was held: a #PF at the access. */
+	struct verdict verdict = { .fault.vector = ARCH_VECTOR_PF };
+	size_t size;
+	int rc;
+
+	lua_settop(lua, 2);
+	answer = resume_answer(lua);
+	if (!o->resume || !o->held_size)
+		return luaL_error(lua, "resume is not possible here");
+	size = o->held_size(o->ctx, seq);
+	verdict.kind = answer->kind;
+	verdict.value = lua_newuserdatauv(lua, size, 0);
+	if (size)
+		take_rest(lua, 2, answer, (uint32_t)size, &verdict);
+	rc = size ? o->resume(o->ctx, seq, &verdict, verdict.value, size) :
+		    -ENOENT;
+	if (rc && rc != -ENOENT)
+		return luaL_error(lua, "resume: %s is no answer to access %I",
+			verdict_name(answer->kind), (lua_Integer)seq);
+	lua_pushboolean(lua, !rc);
+	return 1;
 }
 
 void script_answer_fill(lua_State *lua)
@@ -255,4 +380,6 @@ void script_answer_fill(lua_State *lua)
 		push_answer(lua, (enum verdict_kind)kind);
 		lua_setglobal(lua, verdict_name((enum verdict_kind)kind));
 	}
+	lua_pushcfunction(lua, resume);
+	lua_setglobal(lua, "resume");
 }

@@ -38,14 +38,26 @@ struct script_budget {
 	char refused_at[LUA_IDSIZE + 16];
 };
 
+enum script_range_state {
+	SCRIPT_RANGE_FREE, /* or an error left it half filled */
+	SCRIPT_RANGE_ASKED, /* the programs are not known yet */
+	SCRIPT_RANGE_KEPT,
+};
+
 /* keep{...} of the script's. */
 struct script_range {
+	enum script_range_state state;
+	uint32_t generation; /* tells who had this place before */
+	struct range *range; /* once it is kept */
 	char *text; /* specification */
 	char *name; /* NULL: text */
+	char *when; /* condition; NULL: none */
 	char *where; /* "watch.lua:3", for messages */
 	enum verdict_kind fallback;
 	int functions[CALLBACK_RANGE_MAX]; /* registry references */
 };
+
+#define SCRIPT_RELEASED UINT32_MAX
 
 struct script {
 	struct keeper keeper; /* first */
@@ -56,12 +68,19 @@ struct script {
 	lua_CFunction base_load; /* trusted: not the user's callback */
 	bool loading; /* the main chunk runs: keep() works */
 
+	bool finished; /* the target has ended */
+
 	/* keep() calls, and which of them a range of the set came from:
-	 * by_range[id] - 1 is an index into ranges, 0 none. */
+	 * by_range[id] - 1 is an index into ranges, 0 none;
+	 * SCRIPT_RELEASED: it is not the script's any more. */
 	struct script_range *ranges;
 	size_t range_count, range_capacity;
 	uint32_t *by_range;
 	size_t by_range_count;
+	/* What ranges are made from; NULL until script_add_ranges(). */
+	struct range_set *set;
+	const struct image *const *images;
+	size_t image_count;
 
 	/* Registry references of what is made once. */
 	int access_ref, step_ref;
@@ -124,6 +143,24 @@ void script_keep_fini(struct script *script);
 /* Push the function for this callback, or return false. */
 bool script_push_callback(lua_State *lua, struct script *script,
 	enum callback callback, const struct access *access);
+
+/* Make the range that entry index asks for. 0, or -errno with err. */
+int script_keep_range(struct script *script, size_t index, struct error *err);
+/* Forget an entry; its place may be used again. */
+void script_keep_forget(lua_State *lua, struct script *script, size_t index);
+/* Has the script let go of this range of the set? */
+bool script_keep_released(const struct script *script, uint32_t id);
+
+/* ---- script_handle.c: what keep() returns ---- */
+void script_handle_fill(lua_State *lua);
+void script_handle_push(lua_State *lua, struct script *script, size_t index);
+/* k:release() of the handle at index; false: it was released already. */
+bool script_handle_release(lua_State *lua, int index);
+
+/* ---- script_when.c: conditions ---- */
+/* The condition at the stack top, a string or a table, as filter_parse() takes
+ * it: pushed as a string. */
+void script_when_push(lua_State *lua);
 
 /* ---- script_library.c: print, read, write, hex, symbol, ... ---- */
 void script_library_fill(lua_State *lua);

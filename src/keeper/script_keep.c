@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * keep "RANGE" and keep{ "RANGE", ..., load = f, ... }: the main chunk says
- * what it wants kept; the ranges are made when the programs are known.
+ * what it wants kept; the ranges are made when the programs are known. Later,
+ * in callbacks, they are made at once.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,13 +39,27 @@ static char *copy_string(lua_State *lua, int index, const char *what)
 	return copy;
 }
 
-/* A new entry that owns nothing yet; script_keep_fini() frees what it gets
- * even when an error leaves it half filled. */
-static struct script_range *add_entry(lua_State *lua, struct script *script)
+#define ENTRIES_MAX 65536 /* kept at once, and those that errors left behind */
+
+/* An entry that was released. */
+static struct script_range *reuse_entry(struct script *script)
+{
+	for (size_t i = 0; i < script->range_count; i++) {
+		struct script_range *range = &script->ranges[i];
+
+		if (range->state == SCRIPT_RANGE_FREE && !range->text)
+			return range;
+	}
+	return NULL;
+}
+
+static struct script_range *new_entry(lua_State *lua, struct script *script)
 {
 	size_t capacity = script->range_capacity * 2 + 8;
-	struct script_range *range, *grown;
+	struct script_range *grown;
 
+	if (script->range_count == ENTRIES_MAX)
+		luaL_error(lua, "keep: more than %d ranges", ENTRIES_MAX);
 	if (script->range_count == script->range_capacity) {
 		grown = reallocarray(script->ranges, capacity, sizeof(*grown));
 		if (!grown)
@@ -52,20 +67,42 @@ static struct script_range *add_entry(lua_State *lua, struct script *script)
 		script->ranges = grown;
 		script->range_capacity = capacity;
 	}
-	range = &script->ranges[script->range_count++];
-	*range = (struct script_range){ .fallback = script->options.fallback };
+	return memset(&script->ranges[script->range_count++], 0,
+		sizeof(struct script_range));
+}
+
+/* A new entry that owns nothing yet; script_keep_fini() frees what it gets
+ * even when an error leaves it half filled. */
+static struct script_range *add_entry(lua_State *lua, struct script *script)
+{
+	struct script_range *range = NULL;
+
+	if (!script->loading) /* else they are made in order */
+		range = reuse_entry(script);
+	if (!range)
+		range = new_entry(lua, script);
+	*range = (struct script_range){
+		.fallback = script->options.fallback,
+		.generation = range->generation + 1,
+	};
 	for (int i = 0; i < CALLBACK_RANGE_MAX; i++)
 		range->functions[i] = LUA_NOREF;
 	return range;
 }
 
+static void free_texts(struct script_range *range)
+{
+	free(range->text);
+	free(range->name);
+	free(range->when);
+	free(range->where);
+	range->text = range->name = range->when = range->where = NULL;
+}
+
 void script_keep_fini(struct script *script)
 {
-	for (size_t i = 0; i < script->range_count; i++) {
-		free(script->ranges[i].text);
-		free(script->ranges[i].name);
-		free(script->ranges[i].where);
-	}
+	for (size_t i = 0; i < script->range_count; i++)
+		free_texts(&script->ranges[i]);
 	free(script->ranges);
 	free(script->by_range);
 }
@@ -101,6 +138,13 @@ static bool take_function(
 	return false;
 }
 
+static void take_when(lua_State *lua, struct script_range *range)
+{
+	script_when_push(lua);
+	range->when = copy_string(lua, -1, "when");
+	lua_pop(lua, 1);
+}
+
 /* One field of the table: key at -2, value at -1. */
 static void take_field(lua_State *lua, struct script_range *range)
 {
@@ -114,11 +158,13 @@ static void take_field(lua_State *lua, struct script_range *range)
 	key = lua_tostring(lua, -2);
 	if (!strcmp(key, "name"))
 		range->name = copy_string(lua, -1, "name");
+	else if (!strcmp(key, "when"))
+		take_when(lua, range);
 	else if (!strcmp(key, "default"))
 		range->fallback = default_verdict(lua);
 	else if (!take_function(lua, range, key))
-		luaL_error(lua, "keep: unknown key '%s' (name, default, load, "
-			"store, rmw, fetch, stepped)", key);
+		luaL_error(lua, "keep: unknown key '%s' (name, default, when, "
+			"load, store, rmw, fetch, stepped)", key);
 }
 
 static void take_fields(lua_State *lua, struct script_range *range)
@@ -132,10 +178,11 @@ static void take_fields(lua_State *lua, struct script_range *range)
 	}
 }
 
-/* The range whose text is at the stack top. */
+/* The range whose text is at the stack top; pushes its handle. */
 static void keep_one(lua_State *lua, struct script *script)
 {
 	struct script_range *range = add_entry(lua, script);
+	size_t index = (size_t)(range - script->ranges);
 
 	range->text = copy_string(lua, -1, "a range");
 	luaL_where(lua, 1);
@@ -145,31 +192,84 @@ static void keep_one(lua_State *lua, struct script *script)
 	if (range->name && strlen(range->name) >= RANGE_NAME_MAX)
 		luaL_error(lua, "keep: the name is longer than %d characters",
 			RANGE_NAME_MAX - 1);
+	script_handle_push(lua, script, index);
+	script->ranges[index].state = SCRIPT_RANGE_ASKED;
+}
+
+static int make_now(struct script *script, size_t index, struct error *err)
+{
+	int rc = script_keep_range(script, index, err);
+
+	if (rc)
+		return rc;
+	return script->options.keep(
+		script->options.ctx, script->ranges[index].range, err);
+}
+
+/* While the target runs: all, or none. The handles are the topmost count. */
+static void keep_now(lua_State *lua, struct script *script, int count)
+{
+	struct error err = { 0 };
+	int rc = 0;
+
+	for (size_t i = 0; i < script->range_count && !rc; i++)
+		if (script->ranges[i].state == SCRIPT_RANGE_ASKED)
+			rc = make_now(script, i, &err);
+	if (!rc)
+		return;
+	for (int i = 0; i < count; i++)
+		script_handle_release(lua, -1 - i);
+	luaL_error(lua, "keep: %s", err.text);
+}
+
+static void check_texts(lua_State *lua, lua_Integer count)
+{
+	if (!count)
+		luaL_error(lua, "keep: no range in the table");
+	if (count > ENTRIES_MAX)
+		luaL_error(lua, "keep: more than %d ranges", ENTRIES_MAX);
+	luaL_checkstack(lua, (int)count + 8, "keep");
+	for (lua_Integer i = 1; i <= count; i++) {
+		if (lua_rawgeti(lua, 1, i) != LUA_TSTRING)
+			luaL_error(lua, "keep: a range must be a string, not "
+				"%s", luaL_typename(lua, -1));
+		lua_pop(lua, 1);
+	}
+}
+
+/* One handle for each range. */
+static int keep_list(lua_State *lua, struct script *script)
+{
+	lua_Integer count = (lua_Integer)lua_rawlen(lua, 1);
+
+	check_texts(lua, count);
+	for (lua_Integer i = 1; i <= count; i++) {
+		lua_rawgeti(lua, 1, i);
+		keep_one(lua, script);
+		lua_remove(lua, -2);
+	}
+	return (int)count;
 }
 
 static int keep(lua_State *lua)
 {
 	struct script *script = script_of(lua);
-	lua_Integer count;
+	int count = 1;
 
-	if (!script->loading)
+	if (script->finished)
+		return luaL_error(lua, "keep: the run is over");
+	if (!script->loading && (!script->set || !script->options.keep))
 		return luaL_error(lua, "keep works only while the script is "
-				       "loaded, not in callbacks");
+				       "loaded here, not in callbacks");
 	if (lua_gettop(lua) != 1)
 		return luaL_error(lua, "keep wants one string or one table");
-	if (!lua_istable(lua, 1)) {
+	if (lua_istable(lua, 1))
+		count = keep_list(lua, script);
+	else
 		keep_one(lua, script);
-		return 0;
-	}
-	count = (lua_Integer)lua_rawlen(lua, 1);
-	if (!count)
-		return luaL_error(lua, "keep: no range in the table");
-	for (lua_Integer i = 1; i <= count; i++) {
-		lua_rawgeti(lua, 1, i);
-		keep_one(lua, script);
-		lua_pop(lua, 1);
-	}
-	return 0;
+	if (!script->loading)
+		keep_now(lua, script, count);
+	return count;
 }
 
 void script_keep_fill(lua_State *lua)
@@ -178,7 +278,7 @@ void script_keep_fill(lua_State *lua)
 	lua_setglobal(lua, "keep");
 }
 
-/* ---- after loading ---- */
+/* ---- making ranges ---- */
 
 static int remember(
 	struct script *script, uint32_t id, size_t index, struct error *err)
@@ -199,30 +299,94 @@ static int remember(
 	return 0;
 }
 
+static int make_filter(const struct script *script, const char *when,
+	struct filter **out, struct error *err)
+{
+	int rc;
+
+	*out = NULL;
+	if (!when)
+		return 0;
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return error_set(err, -ENOMEM, "out of memory");
+	rc = filter_parse(
+		when, script->images, script->image_count, *out, err);
+	if (!rc)
+		return 0;
+	free(*out);
+	return rc;
+}
+
+int script_keep_range(struct script *script, size_t index, struct error *err)
+{
+	struct script_range *asked = &script->ranges[index];
+	struct filter *filter;
+	int rc = make_filter(script, asked->when, &filter, err);
+
+	if (rc)
+		return rc;
+	rc = range_set_add_as(script->set, asked->text, asked->name,
+		script->images, script->image_count, &script->keeper,
+		asked->fallback, filter, &asked->range, err);
+	if (rc) {
+		free(filter);
+		return rc;
+	}
+	asked->state = SCRIPT_RANGE_KEPT;
+	rc = remember(script, asked->range->id, index, err);
+	if (rc)
+		range_set_leave(script->set, asked->range, &script->keeper);
+	return rc;
+}
+
+void script_keep_forget(lua_State *lua, struct script *script, size_t index)
+{
+	struct script_range *range = &script->ranges[index];
+	uint32_t id = range->range ? range->range->id : UINT32_MAX;
+
+	if (id < script->by_range_count &&
+		script->by_range[id] == (uint32_t)index + 1)
+		script->by_range[id] = SCRIPT_RELEASED;
+	for (int i = 0; i < CALLBACK_RANGE_MAX; i++)
+		luaL_unref(lua, LUA_REGISTRYINDEX, range->functions[i]);
+	free_texts(range);
+	range->state = SCRIPT_RANGE_FREE;
+	range->range = NULL;
+	range->generation++;
+}
+
+bool script_keep_released(const struct script *script, uint32_t id)
+{
+	return id < script->by_range_count &&
+		script->by_range[id] == SCRIPT_RELEASED;
+}
+
 int script_add_ranges(struct keeper *keeper, struct range_set *set,
 	const struct image *const *images, size_t image_count,
 	struct error *err)
 {
 	struct script *script = (struct script *)keeper;
 
+	script->set = set;
+	script->images = images;
+	script->image_count = image_count;
 	for (size_t i = 0; i < script->range_count; i++) {
 		struct script_range *asked = &script->ranges[i];
-		struct range *range;
-		int rc = range_set_add(set, asked->text, images, image_count,
-			keeper, asked->fallback, &range, err);
+		int rc;
 
+		if (asked->state != SCRIPT_RANGE_ASKED)
+			continue;
+		rc = script_keep_range(script, i, err);
 		if (rc) {
 			error_prefix(err, "%skeep", asked->where);
 			return rc;
 		}
-		if (asked->name)
-			strcpy(range->name, asked->name); /* length checked */
-		rc = remember(script, range->id, i, err);
-		if (rc)
-			return rc;
 	}
 	return 0;
 }
+
+/* ---- finding callbacks ---- */
 
 static bool push_range_callback(lua_State *lua, const struct script *script,
 	enum callback callback, uint32_t id)
@@ -243,6 +407,8 @@ bool script_push_callback(lua_State *lua, struct script *script,
 {
 	const char *name = script_callback_names[callback];
 
+	if (access && script_keep_released(script, access->range))
+		return false;
 	if (access && callback < CALLBACK_RANGE_MAX &&
 		push_range_callback(lua, script, callback, access->range))
 		return true;

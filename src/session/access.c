@@ -402,12 +402,16 @@ enum target_resume access_stop(void *ctx, struct target_thread *thread)
 
 	if (!w)
 		return TARGET_STOP;
-	if (hold_wait(w))
+	if (hold_wait(w)) {
+		session_current = NULL;
 		return TARGET_RESUME;
+	}
 	atomic_fetch_add_explicit(&s->stops, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&s->bindings_lock);
 	carried = carry(w);
 	pthread_rwlock_unlock(&s->bindings_lock);
+	session_current = NULL;
+	request_settle(s);
 	if (carried == CARRIED_FAULT)
 		target_thread_fault(thread, &w->fault);
 	if (carried != CARRIED_STOP)

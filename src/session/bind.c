@@ -55,27 +55,54 @@ static void unbind(struct session *s, struct binding *b)
 {
 	struct kept_page *page = kept_map_find(s->map, b->frame);
 	struct error err;
+	bool empty;
 
 	if (!b->bound)
 		return;
 	verify(s, b);
 	b->bound = false;
-	if (!kept_page_unbind(page, b->range, b->first))
-		return;
-	if (b->bytes &&
+	kept_page_lock(page);
+	empty = kept_page_unbind(page, b->range, b->first);
+	if (empty)
+		kept_page_set_open(page, false);
+	kept_page_unlock(page);
+	if (empty && b->bytes &&
 		target_open_page(s->config.target, b->frame, &err))
 		session_say(s, "custos: %s\n", err.text);
+}
+
+/* With the page's lock: the guest's kernel itself may be at it, which asks
+ * for no lock but that one. */
+static int bind_piece(struct session *s, const struct binding *b,
+	const struct target_page *to, const struct range **out_other)
+{
+	const struct kept_piece piece = piece_of(b);
+	struct kept_page *page = kept_map_get(s->map, to->frame);
+	int ret;
+
+	if (!page)
+		return -ENOMEM;
+	kept_page_lock(page);
+	ret = kept_page_bind(page, &piece, to->bytes, out_other);
+	kept_page_unlock(page);
+	return ret;
+}
+
+/* What was granted to all is closed again for the newcomer. */
+static void close_granted(struct session *s, struct kept_page *page)
+{
+	if (!kept_page_is_open(page))
+		return;
+	bind_resync(s, page);
+	kept_page_set_open(page, false);
 }
 
 static void bind_to(struct session *s, struct binding *b,
 	const struct target_page *to)
 {
-	struct kept_piece piece = piece_of(b);
 	const struct range *other = NULL;
-	struct kept_page *page = kept_map_get(s->map, to->frame);
 	struct error err;
-	int ret = page ? kept_page_bind(page, &piece, to->bytes, &other) :
-			 -ENOMEM;
+	int ret = bind_piece(s, b, to, &other);
 
 	if (ret == -EEXIST) {
 		session_say(s,
@@ -98,7 +125,9 @@ static void bind_to(struct session *s, struct binding *b,
 		session_say(s, "custos: `%s' is not kept: %s\n", b->range->name,
 			err.text);
 		unbind(s, b);
+		return;
 	}
+	close_granted(s, kept_map_find(s->map, to->frame));
 }
 
 /* Look where the page is now and follow it. */
@@ -180,49 +209,6 @@ static int bind_range(struct session *s, const struct target_process *process,
 	return 0;
 }
 
-int bind_process(struct session *s, const struct target_process *process)
-{
-	int ret = 0;
-
-	pthread_rwlock_wrlock(&s->bindings_lock);
-	for (size_t i = 0; i < range_set_count(s->config.ranges) && !ret; i++) {
-		struct range *range = range_set_get(s->config.ranges, i);
-
-		if (!range->device && range->image == process->image)
-			ret = bind_range(s, process, range);
-	}
-	pthread_rwlock_unlock(&s->bindings_lock);
-	return ret;
-}
-
-void bind_changed(struct session *s, space_t space, uint64_t va, uint64_t len)
-{
-	pthread_rwlock_wrlock(&s->bindings_lock);
-	for (size_t i = 0; i < s->binding_count; i++) {
-		struct binding *b = &s->bindings[i];
-
-		if (b->process && b->process->space == space &&
-			ranges_overlap(b->page_va, ARCH_PAGE_SIZE, va, len))
-			rebind(s, b);
-	}
-	pthread_rwlock_unlock(&s->bindings_lock);
-}
-
-void bind_exit(struct session *s, const struct target_process *process)
-{
-	size_t left = 0;
-
-	pthread_rwlock_wrlock(&s->bindings_lock);
-	for (size_t i = 0; i < s->binding_count; i++) {
-		if (s->bindings[i].process == process)
-			unbind(s, &s->bindings[i]);
-		else
-			s->bindings[left++] = s->bindings[i];
-	}
-	s->binding_count = left;
-	pthread_rwlock_unlock(&s->bindings_lock);
-}
-
 static int bind_device(struct session *s, struct range *range,
 	struct error *err)
 {
@@ -250,6 +236,111 @@ static int bind_device(struct session *s, struct range *range,
 	return 0;
 }
 
+static bool has_process(const struct session *s, const struct range *range,
+	const struct target_process *process)
+{
+	for (size_t i = 0; i < s->binding_count; i++)
+		if (s->bindings[i].range == range &&
+			s->bindings[i].process == process)
+			return true;
+	return false;
+}
+
+static int add_live(struct session *s, const struct target_process *process)
+{
+	size_t capacity = s->live_capacity * 2 + 8;
+	const struct target_process **live;
+
+	if (s->live_count == s->live_capacity) {
+		live = reallocarray(s->live, capacity, sizeof(*live));
+		if (!live)
+			return -ENOMEM;
+		s->live = live;
+		s->live_capacity = capacity;
+	}
+	s->live[s->live_count++] = process;
+	return 0;
+}
+
+int bind_process(struct session *s, const struct target_process *process)
+{
+	int ret;
+
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	request_carry_out(s);
+	ret = add_live(s, process);
+	for (size_t i = 0; i < range_set_count(s->config.ranges) && !ret; i++) {
+		struct range *range = range_set_get(s->config.ranges, i);
+
+		if (!range->device && range_is_live(range) &&
+			range->image == process->image)
+			ret = bind_range(s, process, range);
+	}
+	pthread_rwlock_unlock(&s->bindings_lock);
+	return ret;
+}
+
+int bind_live(struct session *s, struct range *range, struct error *err)
+{
+	int ret = 0;
+
+	if (range->device)
+		return has_process(s, range, NULL) ?
+			0 :
+			bind_device(s, range, err);
+	for (size_t i = 0; i < s->live_count && !ret; i++)
+		if (s->live[i]->image == range->image &&
+			!has_process(s, range, s->live[i]))
+			ret = bind_range(s, s->live[i], range);
+	return ret ? error_set(err, ret, "out of memory") : 0;
+}
+
+void bind_release(struct session *s, const struct range *range)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < s->binding_count; i++) {
+		if (s->bindings[i].range == range)
+			unbind(s, &s->bindings[i]);
+		else
+			s->bindings[left++] = s->bindings[i];
+	}
+	s->binding_count = left;
+}
+
+void bind_changed(struct session *s, space_t space, uint64_t va, uint64_t len)
+{
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < s->binding_count; i++) {
+		struct binding *b = &s->bindings[i];
+
+		if (b->process && b->process->space == space &&
+			ranges_overlap(b->page_va, ARCH_PAGE_SIZE, va, len))
+			rebind(s, b);
+	}
+	pthread_rwlock_unlock(&s->bindings_lock);
+}
+
+void bind_exit(struct session *s, const struct target_process *process)
+{
+	size_t left = 0;
+
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < s->binding_count; i++) {
+		if (s->bindings[i].process == process)
+			unbind(s, &s->bindings[i]);
+		else
+			s->bindings[left++] = s->bindings[i];
+	}
+	s->binding_count = left;
+	left = 0;
+	for (size_t i = 0; i < s->live_count; i++)
+		if (s->live[i] != process)
+			s->live[left++] = s->live[i];
+	s->live_count = left;
+	pthread_rwlock_unlock(&s->bindings_lock);
+}
+
 int bind_devices(struct session *s, struct error *err)
 {
 	int ret = 0;
@@ -258,7 +349,8 @@ int bind_devices(struct session *s, struct error *err)
 	for (size_t i = 0; i < range_set_count(s->config.ranges) && !ret; i++) {
 		struct range *range = range_set_get(s->config.ranges, i);
 
-		if (range->device)
+		if (range->device && range_is_live(range) &&
+			!has_process(s, range, NULL))
 			ret = bind_device(s, range, err);
 	}
 	pthread_rwlock_unlock(&s->bindings_lock);

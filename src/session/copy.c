@@ -137,6 +137,8 @@ static enum carried ask_pieces(struct worker *w, struct copying *c)
 
 		if (piece->first >= c->span.first + c->span.count)
 			break;
+		if (!range_is_live(piece->range))
+			continue; /* about to be released */
 		if (!seq)
 			seq = atomic_fetch_add(&w->session->seq, 1) + 1;
 		carried = ask_piece(w, c, piece, seq);
@@ -208,5 +210,7 @@ enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
 			kept_page_unlock(c.span.kept);
 	}
 	pthread_rwlock_unlock(&s->bindings_lock);
+	session_current = NULL;
+	request_settle(s);
 	return result;
 }

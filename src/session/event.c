@@ -114,6 +114,8 @@ static int touch_span(struct worker *w, size_t first_event,
 
 		if (p->first >= end)
 			break;
+		if (!range_is_live(p->range))
+			continue; /* about to be released */
 		hi = hi < end ? hi : end;
 		from = span->at + (lo - span->first);
 		to = span->at + (hi - span->first);
@@ -336,7 +338,7 @@ static void start_value(struct event *event)
 static bool is_asked(
 	struct worker *w, struct range_link *link, const struct access *access)
 {
-	if (!link->keeper->ops->access)
+	if (!link->keeper->ops->access || !range_link_is_live(link))
 		return false;
 	if (link->filter && !filter_matches(link->filter, access)) {
 		atomic_fetch_add_explicit(
@@ -463,7 +465,7 @@ void event_apply_absorb(struct worker *w, struct event *event)
 static void tell_link(struct range_link *link, const struct event *event,
 	const uint8_t *final_bytes)
 {
-	if (!link->keeper->ops->told)
+	if (!link->keeper->ops->told || !range_link_is_live(link))
 		return;
 	if (!link->keeper->ops->access && link->filter &&
 		!filter_matches(link->filter, &event->access)) {
@@ -508,6 +510,8 @@ void event_keeper_failed(struct worker *w, const struct event *event,
 	uint64_t shown;
 
 	atomic_fetch_add(&s->keeper_errors, 1);
+	if (status == KEEPER_GONE)
+		hold_release(s, NULL, event->link->keeper, false);
 	if (s->config.sink)
 		trace_sink_note(s->config.sink, "keeper_error", err->text);
 	pthread_mutex_lock(&s->report_mutex);

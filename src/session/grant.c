@@ -112,6 +112,8 @@ static bool is_free(struct session *s, const struct kept_page *page)
 		for (unsigned n = 0; n < range->link_count; n++) {
 			const struct range_link *link = &range->links[n];
 
+			if (!range_link_is_live(link))
+				continue;
 			if (link->keeper->ops->told ||
 				!covers(s, link, 0, true))
 				return false;
@@ -169,12 +171,15 @@ static void close_again(void *ctx, struct kept_page *page)
 	kept_page_set_open(page, false);
 }
 
-void session_revoke(struct session *s, const struct range *range)
+void grant_forget(struct session *s, const struct range *range)
+{
+	remove_granted(s, range, 0);
+}
+
+void grant_close_pages(struct session *s, const struct range *range)
 {
 	struct revoking r = { s, range };
 
-	remove_granted(s, range, 0);
-	pthread_rwlock_wrlock(&s->bindings_lock);
+	/* Whoever had it opened just before it was forgotten. */
 	kept_map_each(s->map, close_again, &r);
-	pthread_rwlock_unlock(&s->bindings_lock);
 }

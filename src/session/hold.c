@@ -18,8 +18,10 @@
 
 struct answer {
 	uint64_t seq;
+	struct range *range;
 	struct range_link *link;
 	struct verdict verdict; /* value: own */
+	enum access_kind kind;
 	uint32_t size;
 };
 
@@ -150,8 +152,10 @@ static bool copy_answer(struct answer *to, const struct event *event)
 {
 	*to = (struct answer){
 		.seq = event->access.seq,
+		.range = event->range,
 		.link = event->link,
 		.verdict = event->verdict,
+		.kind = event->access.kind,
 		.size = event->access.size,
 	};
 	to->verdict.value = malloc(to->size);
@@ -252,19 +256,33 @@ static int resolve(struct held *h, const struct verdict *verdict,
 	const uint8_t *value, size_t size)
 {
 	struct answer *last = &h->answers[h->count - 1];
-	uint8_t *own = last->verdict.value;
+	const struct arch_fault own = last->verdict.fault;
+	uint8_t *bytes = last->verdict.value;
 
-	if (verdict->kind == VERDICT_HOLD)
+	if (verdict->kind == VERDICT_HOLD ||
+		!verdict_answers_access(verdict->kind, last->kind))
 		return -EINVAL;
 	if (verdict->kind == VERDICT_SERVE) {
 		if (size != last->size)
 			return -EMSGSIZE;
-		memcpy(own, value, size);
+		memcpy(bytes, value, size);
 	}
 	last->verdict = *verdict;
-	last->verdict.value = own;
+	last->verdict.value = bytes;
+	if (verdict->fault.vector == ARCH_VECTOR_PF && !verdict->fault.address)
+		last->verdict.fault = own;
 	h->resolved = true;
 	return 0;
+}
+
+/* With the mutex held. */
+static struct held *find_seq(struct session *s, uint64_t seq)
+{
+	struct held *h = s->held;
+
+	while (h && (h->resolved || h->answers[h->count - 1].seq != seq))
+		h = h->next;
+	return h;
 }
 
 int session_resume(struct session *s, uint64_t seq,
@@ -274,15 +292,46 @@ int session_resume(struct session *s, uint64_t seq,
 	int ret = -ENOENT;
 
 	pthread_mutex_lock(&s->hold_mutex);
-	for (h = s->held; h; h = h->next)
-		if (!h->resolved && h->answers[h->count - 1].seq == seq)
-			break;
+	h = find_seq(s, seq);
 	if (h)
 		ret = resolve(h, verdict, value, size);
 	if (!ret)
 		pthread_cond_broadcast(&s->hold_changed);
 	pthread_mutex_unlock(&s->hold_mutex);
 	return ret;
+}
+
+size_t session_held_size(struct session *s, uint64_t seq)
+{
+	struct held *h;
+	size_t size = 0;
+
+	pthread_mutex_lock(&s->hold_mutex);
+	h = find_seq(s, seq);
+	if (h)
+		size = h->answers[h->count - 1].size;
+	pthread_mutex_unlock(&s->hold_mutex);
+	return size;
+}
+
+void hold_release(struct session *s, const struct range *range,
+	const struct keeper *keeper, bool passes)
+{
+	if (!atomic_load(&s->held_count))
+		return;
+	pthread_mutex_lock(&s->hold_mutex);
+	for (struct held *h = s->held; h; h = h->next) {
+		struct answer *last = &h->answers[h->count - 1];
+
+		if (h->resolved || last->link->keeper != keeper ||
+			(range && last->range != range))
+			continue;
+		last->verdict.kind =
+			passes ? VERDICT_PASS : last->link->fallback;
+		h->resolved = true;
+	}
+	pthread_cond_broadcast(&s->hold_changed);
+	pthread_mutex_unlock(&s->hold_mutex);
 }
 
 void hold_exit(struct session *s, uint64_t process)

@@ -101,6 +101,8 @@ int session_create(const struct session_config *config, struct session **out,
 	pthread_mutex_init(&s->report_mutex, NULL);
 	pthread_mutex_init(&s->grant_mutex, NULL);
 	pthread_mutex_init(&s->hold_mutex, NULL);
+	pthread_mutex_init(&s->request_mutex, NULL);
+	s->requests_end = &s->requests;
 	pthread_condattr_init(&cond_attr);
 	pthread_condattr_setclock(&cond_attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->hold_changed, &cond_attr);
@@ -116,14 +118,17 @@ void session_destroy(struct session *s)
 	for (size_t i = 0; i < SESSION_WORKERS_MAX; i++)
 		worker_destroy(s->workers[i]);
 	hold_destroy_all(s);
+	request_destroy_all(s);
 	kept_map_destroy(s->map);
 	free(s->ordered);
 	free(s->granted);
 	free(s->bindings);
+	free(s->live);
 	pthread_rwlock_destroy(&s->bindings_lock);
 	pthread_mutex_destroy(&s->report_mutex);
 	pthread_mutex_destroy(&s->grant_mutex);
 	pthread_mutex_destroy(&s->hold_mutex);
+	pthread_mutex_destroy(&s->request_mutex);
 	pthread_cond_destroy(&s->hold_changed);
 	free(s);
 }

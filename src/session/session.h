@@ -70,12 +70,38 @@ void session_summary(
  * How a held access ends: value (size bytes, the access's) for serve. From any
  * thread, keepers' callbacks included. -ENOENT: no access with this number is
  * held; -EMSGSIZE: it has another size; -EINVAL: not a verdict to resume with.
+ * For deny with a #PF at address 0 the fault is the access's own.
  */
 int session_resume(struct session *session, uint64_t seq,
 	const struct verdict *verdict, const uint8_t *value, size_t size);
 
-/* Take back everything granted of a range. Not from a keeper's callback. */
-void session_revoke(struct session *session, const struct range *range);
+/* Bytes of the held access with this number; 0: none is held. */
+size_t session_held_size(struct session *session, uint64_t seq);
+
+/*
+ * The following may be called on any thread. In a keeper's callback they are
+ * noted, and done before the instruction that is being decided is over for
+ * its process: the next one finds it done. Elsewhere they are done at once
+ * (never with a keeper's lock held while the target runs).
+ */
+
+/* Take back everything granted of a range. */
+int session_revoke(struct session *session, struct range *range);
+
+/*
+ * Keep a range that was added to the set after session_create(), wherever it
+ * is mapped. -ENODEV: the target has no such device; -ENOMEM.
+ */
+int session_keep(
+	struct session *session, struct range *range, struct error *err);
+
+/*
+ * keeper lets go of range: it is not asked any more; the accesses it held
+ * are performed. When it was the last one, the pages open. False: it did not
+ * keep it.
+ */
+bool session_release(
+	struct session *session, struct range *range, struct keeper *keeper);
 
 /*
  * Return addresses of the process whose access is being decided, innermost

@@ -119,6 +119,14 @@ struct session {
 	pthread_rwlock_t bindings_lock;
 	struct binding *bindings;
 	size_t binding_count, binding_capacity;
+	const struct target_process **live; /* guarded by it, too */
+	size_t live_count, live_capacity;
+
+	/* What keepers asked for; count (not yet carried out) is read
+	 * without the mutex. */
+	pthread_mutex_t request_mutex;
+	struct request *requests, **requests_end;
+	_Atomic size_t request_count;
 
 	/* Those of the ranges' keepers that want to know of order; fixed
 	 * before the target runs. */
@@ -168,7 +176,7 @@ struct worker *session_worker(
 /* The worker that this host thread is for while it decides, or NULL. */
 extern _Thread_local struct worker *session_current;
 
-/* bind.c; each takes the bindings lock itself */
+/* bind.c; each takes the bindings lock itself, unless it says otherwise */
 int bind_process(struct session *session, const struct target_process *process);
 void bind_changed(
 	struct session *session, space_t space, uint64_t va, uint64_t len);
@@ -176,6 +184,10 @@ void bind_exit(struct session *session, const struct target_process *process);
 int bind_devices(struct session *session, struct error *err);
 /* A page was open for a while: what it holds now is what it shall hold. */
 void bind_resync(struct session *session, struct kept_page *page);
+/* With the lock held for writing: bind a range in every process it is for;
+ * take back all its bindings. */
+int bind_live(struct session *session, struct range *range, struct error *err);
+void bind_release(struct session *session, const struct range *range);
 /* The run is over: compare what is still bound with its shadow. */
 void bind_verify_all(struct session *session);
 
@@ -251,6 +263,10 @@ uint64_t hold_seq(const struct worker *worker, size_t event);
 /* An earlier answer to it; false: ask. */
 bool hold_answer(struct worker *worker, struct event *event);
 void hold_exit(struct session *session, uint64_t process);
+/* A keeper that will not answer any more: what it held (on this range, or on
+ * any: NULL) ends with its default, or passes. */
+void hold_release(struct session *session, const struct range *range,
+	const struct keeper *keeper, bool passes);
 void hold_destroy_all(struct session *session);
 
 /* grant.c */
@@ -263,6 +279,21 @@ void grant_exit(struct session *session, uint64_t process);
 /* Open the pages of this stop that hold nothing but what is granted to all;
  * their locks are held. */
 void grant_open_pages(struct worker *worker);
+
+/* Forget what was granted of a range. */
+void grant_forget(struct session *session, const struct range *range);
+/* Close the pages again that were open for a range; with the bindings lock
+ * held for writing. */
+void grant_close_pages(struct session *session, const struct range *range);
+
+/* request.c */
+/* Carry out what was asked for, in its order; with the bindings lock held for
+ * writing. */
+void request_carry_out(struct session *session);
+/* The same with nothing held; at once when there is nothing. On return
+ * everything this thread asked for has been done. */
+void request_settle(struct session *session);
+void request_destroy_all(struct session *session);
 
 /* copy.c */
 enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
