@@ -30,11 +30,11 @@ enum custos_captype {
 };
 
 #define CUSTOS_OPS_PER_TYPE 16
-#define CUSTOS_OP(captype, number) ((captype) * CUSTOS_OPS_PER_TYPE + (number))
+#define CUSTOS_OP(captype, number) ((captype)*CUSTOS_OPS_PER_TYPE + (number))
 
 enum custos_op {
 #define CAPTYPE(NAME, name, number, counted, help)
-#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help) \
+#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help)            \
 	CUSTOS_OP_##TYPE##_##NAME = CUSTOS_OP(CUSTOS_CAP_##TYPE, number),
 #include "abi/captype.def"
 	CUSTOS_OP_MAX = CUSTOS_OP(CUSTOS_CAP_MAX, 0)
@@ -50,13 +50,13 @@ enum custos_error {
 #define CUSTOS_SLOTS 128
 
 /* Exit codes the kernel gives (others are the program's own, low 8 bits). */
-#define CUSTOS_EXIT_STUCK 123 /* machine: every process waits forever */
-#define CUSTOS_EXIT_TOO_LARGE 126 /* machine: no room for the program */
-#define CUSTOS_EXIT_ILLEGAL 132 /* #UD */
-#define CUSTOS_EXIT_TRAP 133 /* #DB, #BP */
-#define CUSTOS_EXIT_ALIGNMENT 135 /* #AC */
+#define CUSTOS_EXIT_STUCK 123	   /* machine: every process waits forever */
+#define CUSTOS_EXIT_TOO_LARGE 126  /* machine: no room for the program */
+#define CUSTOS_EXIT_ILLEGAL 132	   /* #UD */
+#define CUSTOS_EXIT_TRAP 133	   /* #DB, #BP */
+#define CUSTOS_EXIT_ALIGNMENT 135  /* #AC */
 #define CUSTOS_EXIT_ARITHMETIC 136 /* #DE, #MF, #XM */
-#define CUSTOS_EXIT_MEMORY 139 /* #PF, #GP, #SS and all others */
+#define CUSTOS_EXIT_MEMORY 139	   /* #PF, #GP, #SS and all others */
 
 /* Flags of send and receive. */
 #define CUSTOS_NO_WAIT 1u /* answer WOULD_BLOCK rather than block */
@@ -85,15 +85,15 @@ struct custos_message {
 
 struct custos_spawn_cap {
 	char name[CUSTOS_NAME_MAX]; /* what the child will know it by */
-	uint32_t slot; /* the caller's */
-	uint32_t rights; /* at most these */
+	uint32_t slot;		    /* the caller's */
+	uint32_t rights;	    /* at most these */
 };
 
 struct custos_spawn {
 	uint64_t args; /* args_size bytes: args_count NUL-terminated strings */
 	uint32_t args_size; /* <= CUSTOS_ARGS_MAX */
 	uint32_t args_count;
-	uint32_t cpu; /* the only CPU it may run on, or CUSTOS_ANY_CPU */
+	uint32_t cpu;  /* the only CPU it may run on, or CUSTOS_ANY_CPU */
 	uint32_t slot; /* empty: receives the process capability */
 	uint32_t cap_count;
 	uint32_t reserved;
@@ -128,7 +128,7 @@ struct custos_start_info {
 	uint32_t abi_version;
 	uint32_t args_count;
 	uint32_t args_size; /* the last byte is NUL */
-	uint64_t args; /* address of the strings */
+	uint64_t args;	    /* address of the strings */
 	uint32_t cap_count;
 	uint32_t cpu_count;
 	struct custos_named_cap caps[CUSTOS_START_CAPS];
@@ -141,8 +141,7 @@ _Static_assert(sizeof(struct custos_spawn) == 32 + 16 * 40, "abi");
 _Static_assert(offsetof(struct custos_spawn, slot) == 20, "abi");
 _Static_assert(sizeof(struct custos_start_info) == 32 + 64 * 40, "abi");
 _Static_assert(sizeof(struct custos_start_info) <= CUSTOS_ABI_PAGE, "abi");
-_Static_assert(CUSTOS_START_CAPS >=
-		7 + CUSTOS_MODULES_MAX + CUSTOS_DEVICES_MAX,
+_Static_assert(CUSTOS_START_CAPS >= 7 + CUSTOS_MODULES_MAX + CUSTOS_DEVICES_MAX,
 	"abi");
 
 #endif

@@ -11,9 +11,9 @@ struct call_row {
 };
 
 #define CAPTYPE(NAME, name, number, counted, help)
-#define CAPCALL(TYPE, type, NAME, name_, number, argc, rights_, help) \
-	[CUSTOS_OP_##TYPE##_##NAME] = {.name = #type "_" #name_, \
-		.run = type##_call_##name_, \
+#define CAPCALL(TYPE, type, NAME, name_, number, argc, rights_, help)          \
+	[CUSTOS_OP_##TYPE##_##NAME] = {.name = #type "_" #name_,               \
+		.run = type##_call_##name_,                                    \
 		.rights = (rights_)},
 
 static const struct call_row rows[CUSTOS_OP_MAX] = {

@@ -33,7 +33,7 @@ void call_dispatch(struct process *process);
 const char *call_name(unsigned op);
 
 #define CAPTYPE(NAME, name, number, counted, help)
-#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help) \
+#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help)            \
 	int64_t type##_call_##name(const struct call *call);
 #include "abi/captype.def"
 

@@ -13,9 +13,9 @@ struct captype {
 };
 
 #define CAP_ROW_plain(name)
-#define CAP_ROW_counted(name_) \
+#define CAP_ROW_counted(name_)                                                 \
 	.retain = name_##_cap_retain, .release = name_##_cap_release,
-#define CAPTYPE(NAME, name_, number, counted, help) \
+#define CAPTYPE(NAME, name_, number, counted, help)                            \
 	[number] = {.name = #name_, CAP_ROW_##counted(name_)},
 #define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help)
 

@@ -13,7 +13,7 @@
 struct process;
 
 struct cap {
-	uint16_t type; /* enum custos_captype */
+	uint16_t type;	 /* enum custos_captype */
 	uint16_t rights; /* CUSTOS_RIGHT_* */
 	uint32_t reserved;
 	uint64_t payload;
@@ -55,8 +55,8 @@ const char *cap_type_name(enum custos_captype type);
  * Each counted type's own: told of every capability that comes and goes. cap
  * is complete when retained and still complete when released.
  */
-#define CAP_HOOKS_counted(name) \
-	void name##_cap_retain(const struct cap *cap); \
+#define CAP_HOOKS_counted(name)                                                \
+	void name##_cap_retain(const struct cap *cap);                         \
 	void name##_cap_release(const struct cap *cap);
 #define CAP_HOOKS_plain(name)
 #define CAPTYPE(NAME, name, number, counted, help) CAP_HOOKS_##counted(name)

@@ -16,8 +16,8 @@
 
 struct endpoint {
 	uint64_t send_caps, receive_caps; /* with that right */
-	uint64_t caps; /* all */
-	struct list senders, receivers; /* processes; one is empty */
+	uint64_t caps;			  /* all */
+	struct list senders, receivers;	  /* processes; one is empty */
 };
 
 struct endpoint *endpoint_create(void)
@@ -95,8 +95,8 @@ static int check_caps(
 	return 0;
 }
 
-static int copy_string(struct process *sender,
-	struct process *receiver, bool *out_receivers)
+static int copy_string(
+	struct process *sender, struct process *receiver, bool *out_receivers)
 {
 	uint32_t size = sender->message.string_size;
 	void *scratch = cpu_this()->scratch;
@@ -110,8 +110,8 @@ static int copy_string(struct process *sender,
 	if (error)
 		return error;
 	*out_receivers = true;
-	return copy_to_process(receiver, receiver->message.string, scratch, size,
-		CUSTOS_COPY_IPC_DST);
+	return copy_to_process(receiver, receiver->message.string, scratch,
+		size, CUSTOS_COPY_IPC_DST);
 }
 
 /* Tell the receiver what came. */

@@ -33,7 +33,7 @@ int64_t process_call_yield(const struct call *call)
 {
 	if (!is_caller(call))
 		return -CUSTOS_E_REQUEST;
-	sched_yield(cpu_this());
+	sched_make_way(cpu_this());
 	return 0;
 }
 

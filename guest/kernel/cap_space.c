@@ -8,8 +8,7 @@
 /* Of one call: everybody else waits for it. */
 #define LENGTH_MAX (UINT64_C(1) << 30)
 
-#define MAP_RIGHTS \
-	(CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_EXEC)
+#define MAP_RIGHTS (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_EXEC)
 
 void space_cap_retain(const struct cap *cap)
 {

@@ -26,18 +26,19 @@ static bool is_monitors(uint64_t gpa)
 	if (gpa - boot_info->ram_base >= boot_info->ram_size)
 		return true;
 	return __atomic_load_n(&map[frame / 8], __ATOMIC_RELAXED) >>
-		(frame % 8) & 1;
+		       (frame % 8) &
+	       1;
 }
 
-static int ask_monitor(struct process *process, uint64_t va,
-	const void *kernel, uint64_t size, unsigned kind)
+static int ask_monitor(struct process *process, uint64_t va, const void *kernel,
+	uint64_t size, unsigned kind)
 {
 	int64_t result;
 
 	/* Saved registers of a system call are those behind its SYSCALL. */
 	boot_info->cpus[cpu_this()->index].copy_ip = process->frame.rip - 2;
-	result = machine_hypercall(CUSTOS_CALL_COPY, process->space.cr3,
-		va, machine_gpa(kernel), size, kind);
+	result = machine_hypercall(CUSTOS_CALL_COPY, process->space.cr3, va,
+		machine_gpa(kernel), size, kind);
 
 	if (result == -CUSTOS_ERR_DENIED)
 		return -CUSTOS_E_DENIED;
@@ -82,8 +83,8 @@ int copy_from_process(struct process *process, void *to, uint64_t va,
 	return copy(process, va, to, size, false, kind);
 }
 
-int copy_to_process(struct process *process, uint64_t va,
-	const void *from, uint64_t size, unsigned kind)
+int copy_to_process(struct process *process, uint64_t va, const void *from,
+	uint64_t size, unsigned kind)
 {
 	return copy(process, va, (uint8_t *)(uintptr_t)from, size, true, kind);
 }

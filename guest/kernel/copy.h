@@ -15,8 +15,8 @@ struct process;
  * copied. kind is one of CUSTOS_COPY_*, of the direction in the name. */
 int copy_from_process(struct process *process, void *to, uint64_t va,
 	uint64_t size, unsigned kind);
-int copy_to_process(struct process *process, uint64_t va,
-	const void *from, uint64_t size, unsigned kind);
+int copy_to_process(struct process *process, uint64_t va, const void *from,
+	uint64_t size, unsigned kind);
 
 /* Print bytes of a process without copying them where that is possible. */
 int copy_to_console(struct process *process, uint64_t va, uint64_t size);

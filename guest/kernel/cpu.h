@@ -30,7 +30,7 @@ struct tss {
 
 struct cpu {
 	/* Known to entry.S by offset. */
-	uint64_t user_rsp; /* scratch of syscall_entry */
+	uint64_t user_rsp;    /* scratch of syscall_entry */
 	uint32_t tss_padding; /* so that rsp0 is aligned */
 	struct tss tss;
 
@@ -43,17 +43,17 @@ struct cpu {
 	uint32_t flush_request;
 
 	/* Big lock. */
-	struct process *current; /* NULL: idle */
+	struct process *current;      /* NULL: idle */
 	struct process *xstate_owner; /* whose extended state is loaded */
-	bool xstate_used; /* has had an owner */
-	uint64_t cr3; /* loaded */
-	uint64_t fs_base; /* last written */
-	uint64_t slice_end; /* ns: when current must make way */
+	bool xstate_used;	      /* has had an owner */
+	uint64_t cr3;		      /* loaded */
+	uint64_t fs_base;	      /* last written */
+	uint64_t slice_end;	      /* ns: when current must make way */
 	uint64_t timer_at; /* ns: when the timer fires; 0: not armed */
 	bool reschedule;
 	struct list ready;
 	struct list sleepers; /* by wake_at, earliest first */
-	void *scratch; /* one frame, for copies and reports */
+	void *scratch;	      /* one frame, for copies and reports */
 
 	uint8_t fatal_stack[CPU_FATAL_STACK_SIZE] __attribute__((aligned(16)));
 };

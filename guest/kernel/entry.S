@@ -12,6 +12,8 @@
 #define USER_DATA 0x1b
 #define USER_CODE 0x23
 #define VECTOR_SYSCALL 0x100
+/* One bit per vector: 8, 10 to 14, 17, 21, 29, 30 (SDM vol. 3, 6.3.1). */
+#define HAS_ERROR_CODE 0x60227d00
 
 	.section .text.entry, "ax"
 
@@ -39,7 +41,7 @@ vector_\number:
 	.altmacro
 	.set i, 0
 	.rept 32
-	.if (i == 8) || (i >= 10 && i <= 14) || (i == 17) || (i == 21) || (i == 29) || (i == 30)
+	.if (HAS_ERROR_CODE >> i) & 1
 	VECTOR %i, 1
 	.else
 	VECTOR %i, 0

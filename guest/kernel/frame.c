@@ -14,14 +14,14 @@
 #include "panic.h"
 
 union frame_info {
-	void *owner; /* in use: never odd */
+	void *owner;	    /* in use: never odd */
 	uint64_t next_free; /* free: gpa of the next free frame, or 0, plus 1 */
 };
 
 #define FREE_MARK UINT64_C(1)
 
 static struct {
-	uint64_t base, fresh, end; /* gpa */
+	uint64_t base, fresh, end;    /* gpa */
 	uint64_t free_list, run_list; /* gpa of the first, or 0 */
 	uint64_t free_count;
 	unsigned run_frames;

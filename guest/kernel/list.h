@@ -10,8 +10,8 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_ENTRY(link, type, member) \
-	((type *)((char *)(link) - offsetof(type, member)))
+#define LIST_ENTRY(link, type, member)                                         \
+	((type *)((char *)(link)-offsetof(type, member)))
 
 static inline void list_init(struct list *list)
 {

@@ -64,11 +64,11 @@ static struct idt_gate idt[256];
 
 static void wrmsr(uint32_t msr, uint64_t value)
 {
-	__asm__ volatile("wrmsr"
-			 :
-			 : "c"(msr), "a"((uint32_t)value),
-			 "d"((uint32_t)(value >> 32))
-			 : "memory");
+	__asm__ volatile(
+		"wrmsr"
+		:
+		: "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+		: "memory");
 }
 
 static uint64_t rdmsr(uint32_t msr)
@@ -114,7 +114,7 @@ static void gdt_fill(struct cpu *cpu)
 	cpu->gdt[3] = GDT_USER_DATA;
 	cpu->gdt[4] = GDT_USER_CODE;
 	cpu->gdt[5] = GDT_TSS_AVAILABLE | (sizeof(cpu->tss) - 1) |
-		(tss & 0xffffff) << 16 | (tss >> 24 & 0xff) << 56;
+		      (tss & 0xffffff) << 16 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[6] = tss >> 32;
 	cpu->tss.ist1 = (uint64_t)(cpu->fatal_stack + CPU_FATAL_STACK_SIZE);
 	cpu->tss.io_map_base = sizeof(cpu->tss);
@@ -122,8 +122,7 @@ static void gdt_fill(struct cpu *cpu)
 
 static void tables_load(const struct cpu *cpu)
 {
-	struct table_register gdtr = {
-		sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
+	struct table_register gdtr = {sizeof(cpu->gdt) - 1, (uint64_t)cpu->gdt};
 	struct table_register idtr = {sizeof(idt) - 1, (uint64_t)idt};
 
 	__asm__ volatile("lgdt %0" : : "m"(gdtr) : "memory");
@@ -137,9 +136,8 @@ void machine_cpu_init(struct cpu *cpu)
 		idt_fill();
 	gdt_fill(cpu);
 	tables_load(cpu);
-	wrmsr(MSR_STAR,
-		(uint64_t)SELECTOR_KERNEL_CODE << 32 |
-			(uint64_t)SELECTOR_KERNEL_DATA << 48);
+	wrmsr(MSR_STAR, (uint64_t)SELECTOR_KERNEL_CODE << 32 |
+				(uint64_t)SELECTOR_KERNEL_DATA << 48);
 	wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
 	wrmsr(MSR_SFMASK, 0x47700); /* TF IF DF IOPL NT AC */
 	wrmsr(MSR_KERNEL_GS_BASE, (uint64_t)cpu);
@@ -164,11 +162,11 @@ int64_t machine_hypercall(enum custos_call call, uint64_t a, uint64_t b,
 	register uint64_t r10 __asm__("r10") = e;
 	uint64_t result = call;
 
-	__asm__ volatile("outl %%eax, %%dx"
-			 : "+a"(result)
-			 : "d"(CUSTOS_PORT), "D"(a), "S"(b), "r"(r8), "r"(r9),
-			 "r"(r10)
-			 : "memory");
+	__asm__ volatile(
+		"outl %%eax, %%dx"
+		: "+a"(result)
+		: "d"(CUSTOS_PORT), "D"(a), "S"(b), "r"(r8), "r"(r9), "r"(r10)
+		: "memory");
 	return (int64_t)result;
 }
 
@@ -188,7 +186,7 @@ uint64_t machine_gpa(const void *pointer)
 		table = entry;
 	}
 	return (entry & PTE_ADDRESS & ~((UINT64_C(1) << shift) - 1)) |
-		(va & ((UINT64_C(1) << shift) - 1));
+	       (va & ((UINT64_C(1) << shift) - 1));
 }
 
 void machine_set_cr3(uint64_t cr3)
@@ -226,34 +224,40 @@ void machine_set_fs_base(uint64_t address)
  * has the monitor complete them, which knows this form only. */
 void machine_xsave(void *area, uint64_t xcr0)
 {
-	__asm__ volatile("xsave64 (%%rdi)"
-			 :
-			 : "D"(area), "a"((uint32_t)xcr0),
-			 "d"((uint32_t)(xcr0 >> 32))
-			 : "memory");
+	__asm__ volatile(
+		"xsave64 (%%rdi)"
+		:
+		: "D"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32))
+		: "memory");
 }
 
 void machine_xrstor(const void *area, uint64_t xcr0)
 {
-	__asm__ volatile("xrstor64 (%%rdi)"
-			 :
-			 : "D"(area), "a"((uint32_t)xcr0),
-			 "d"((uint32_t)(xcr0 >> 32))
-			 : "memory");
+	__asm__ volatile(
+		"xrstor64 (%%rdi)"
+		:
+		: "D"(area), "a"((uint32_t)xcr0), "d"((uint32_t)(xcr0 >> 32))
+		: "memory");
 }
 
 void machine_zero(void *to, size_t size)
 {
 	size_t count = size / 8;
 
-	__asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(0) : "memory");
+	__asm__ volatile("rep stosq"
+			 : "+D"(to), "+c"(count)
+			 : "a"(0)
+			 : "memory");
 }
 
 void machine_copy(void *to, const void *from, size_t size)
 {
 	size_t count = size / 8;
 
-	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+	__asm__ volatile("rep movsq"
+			 : "+D"(to), "+S"(from), "+c"(count)
+			 :
+			 : "memory");
 	count = size % 8;
 	if (count)
 		__asm__ volatile("rep movsb"
@@ -325,6 +329,9 @@ void *memset(void *to, int byte, size_t size)
 {
 	void *at = to;
 
-	__asm__ volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(byte) : "memory");
+	__asm__ volatile("rep stosb"
+			 : "+D"(at), "+c"(size)
+			 : "a"(byte)
+			 : "memory");
 	return to;
 }

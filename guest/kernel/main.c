@@ -80,8 +80,8 @@ static void start_first(void)
 	info = process_start_info(process);
 	info->args_count = boot_info->args_count;
 	info->args_size = CUSTOS_ARGS_MAX;
-	machine_copy(process_start_args(process), boot_info->args,
-		CUSTOS_ARGS_MAX);
+	machine_copy(
+		process_start_args(process), boot_info->args, CUSTOS_ARGS_MAX);
 	process_start(process, 0);
 	process_put(process);
 }
@@ -92,9 +92,10 @@ static void boot(void)
 	invariant(boot_info->abi_version == CUSTOS_ABI_VERSION);
 	invariant(boot_info->cpu_count - 1 < CUSTOS_CPUS_MAX);
 	invariant(boot_info->module_count - 1 < CUSTOS_MODULES_MAX);
-	frame_init(boot_info->free_base, boot_info->free_size, process_frames());
-	space_init_kernel(); /* page tables made by the monitor */
-	init_cpus(); /* needs frames */
+	frame_init(
+		boot_info->free_base, boot_info->free_size, process_frames());
+	space_init_kernel();	      /* page tables made by the monitor */
+	init_cpus();		      /* needs frames */
 	machine_cpu_init(cpu_get(0)); /* exceptions work from here */
 	sched_init();
 	start_first();

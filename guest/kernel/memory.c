@@ -17,7 +17,7 @@
 struct memory {
 	uint64_t references; /* capabilities and mapped pages */
 	uint64_t pages;
-	uint64_t device; /* gpa of the first page, 0: has frames */
+	uint64_t device;	 /* gpa of the first page, 0: has frames */
 	uint64_t direct[DIRECT]; /* gpa */
 	uint64_t index[INDEXES]; /* gpa of frames of gpa */
 };

@@ -81,8 +81,8 @@ static _Noreturn void panic_tell(void)
 		put("\nrecent events:");
 	put_ring();
 	for (;;)
-		machine_hypercall(CUSTOS_CALL_PANIC, machine_gpa(text), text_size,
-			0, 0, 0);
+		machine_hypercall(CUSTOS_CALL_PANIC, machine_gpa(text),
+			text_size, 0, 0, 0);
 }
 
 void panic_end(const char *line, uint64_t code)

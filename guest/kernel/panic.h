@@ -10,17 +10,17 @@
 
 struct frame;
 
-#define invariant(condition) \
-	do { \
-		if (__builtin_expect(!(condition), 0)) \
-			panic_invariant(#condition, __FILE__, __LINE__); \
+#define invariant(condition)                                                   \
+	do {                                                                   \
+		if (__builtin_expect(!(condition), 0))                         \
+			panic_invariant(#condition, __FILE__, __LINE__);       \
 	} while (0)
 
 enum event {
 	EVENT_START, /* process, module */
-	EVENT_END, /* process, exit code */
+	EVENT_END,   /* process, exit code */
 	EVENT_FAULT, /* process, vector */
-	EVENT_KILL, /* process, cpu it runs on */
+	EVENT_KILL,  /* process, cpu it runs on */
 	EVENT_MAX
 };
 

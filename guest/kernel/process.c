@@ -57,7 +57,8 @@ static int map_segment_page(struct space *space,
 	return 0;
 }
 
-static int map_segment(struct space *space, const struct custos_segment *segment)
+static int map_segment(
+	struct space *space, const struct custos_segment *segment)
 {
 	uint64_t offset;
 	int error = space_prepare(space, segment->va, segment->mem_size);
@@ -239,8 +240,8 @@ void process_get(struct process *process)
 	process->references++;
 }
 
-void process_order(const struct process *before, const struct process *after,
-	unsigned how)
+void process_order(
+	const struct process *before, const struct process *after, unsigned how)
 {
 	machine_hypercall(CUSTOS_CALL_ORDER, before->id, after->id, how, 0, 0);
 }
@@ -248,8 +249,8 @@ void process_order(const struct process *before, const struct process *after,
 static void wake_waiters(struct process *process)
 {
 	while (!list_is_empty(&process->waiters)) {
-		struct process *waiter = LIST_ENTRY(
-			process->waiters.next, struct process, link);
+		struct process *waiter =
+			LIST_ENTRY(process->waiters.next, struct process, link);
 
 		process_order(process, waiter, CUSTOS_ORDER_ONE);
 		sched_wake(waiter, process->exit_code);
@@ -276,8 +277,8 @@ void process_end(struct process *process, int64_t code)
 	machine_hypercall(CUSTOS_CALL_PROCESS_EXIT, process->id,
 		(uint64_t)process->exit_code, 0, 0, 0);
 	if (process->id == 1)
-		machine_hypercall(CUSTOS_CALL_EXIT, (uint64_t)process->exit_code,
-			0, 0, 0, 0);
+		machine_hypercall(CUSTOS_CALL_EXIT,
+			(uint64_t)process->exit_code, 0, 0, 0, 0);
 	/* commit */
 	list_remove(&process->link);
 	sched_forget(process);

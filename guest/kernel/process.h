@@ -33,14 +33,14 @@ struct frame {
 };
 
 enum process_state {
-	PROCESS_NEW, /* being made: in no queue */
-	PROCESS_READY, /* in a CPU's ready queue */
-	PROCESS_RUNNING, /* some CPU's current */
-	PROCESS_SLEEPING, /* in a CPU's sleepers */
-	PROCESS_WAITING, /* in another process's waiters */
-	PROCESS_SENDING, /* in an endpoint's senders */
+	PROCESS_NEW,	   /* being made: in no queue */
+	PROCESS_READY,	   /* in a CPU's ready queue */
+	PROCESS_RUNNING,   /* some CPU's current */
+	PROCESS_SLEEPING,  /* in a CPU's sleepers */
+	PROCESS_WAITING,   /* in another process's waiters */
+	PROCESS_SENDING,   /* in an endpoint's senders */
 	PROCESS_RECEIVING, /* in an endpoint's receivers */
-	PROCESS_ENDED /* only its exit code is left */
+	PROCESS_ENDED	   /* only its exit code is left */
 };
 
 /* The first frame of a run; the extended state fills the others. */
@@ -53,13 +53,13 @@ struct process {
 	uint64_t references; /* capabilities, and one while not ended */
 	enum process_state state;
 	bool xstate_saved; /* else its extended state is the initial one */
-	bool killed; /* runs on another CPU, which shall end it */
+	bool killed;	   /* runs on another CPU, which shall end it */
 	int64_t exit_code;
-	struct list link; /* in the queue its state says */
+	struct list link;    /* in the queue its state says */
 	struct list waiters; /* processes waiting for this one's end */
 
-	struct cpu *cpu; /* where it runs or ran last */
-	uint32_t pinned; /* CPU index, or CUSTOS_ANY_CPU */
+	struct cpu *cpu;  /* where it runs or ran last */
+	uint32_t pinned;  /* CPU index, or CUSTOS_ANY_CPU */
 	uint64_t wake_at; /* ns */
 	uint64_t fs_base;
 

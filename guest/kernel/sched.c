@@ -44,7 +44,7 @@ static bool is_idle(const struct cpu *cpu)
 static bool is_bound(const struct process *process)
 {
 	return process->pinned != CUSTOS_ANY_CPU ||
-		(process->cpu && process->cpu->xstate_owner == process);
+	       (process->cpu && process->cpu->xstate_owner == process);
 }
 
 struct cpu *sched_place(const struct process *process)
@@ -104,7 +104,7 @@ void sched_sleep(struct process *process, uint64_t wake_at)
 	sched_block(process, PROCESS_SLEEPING, at);
 }
 
-void sched_yield(struct cpu *cpu)
+void sched_make_way(struct cpu *cpu)
 {
 	cpu->reschedule = true;
 }
@@ -190,7 +190,8 @@ static struct process *steal(struct cpu *thief)
 			struct process *process =
 				LIST_ENTRY(at, struct process, link);
 
-			if (is_bound(process) || (!cpu->current && cpu != thief))
+			if (is_bound(process) ||
+				(!cpu->current && cpu != thief))
 				continue;
 			list_remove(at);
 			return process;

@@ -36,7 +36,7 @@ void sched_block(
 void sched_sleep(struct process *process, uint64_t wake_at);
 
 /* Let the next ready process have the CPU. */
-void sched_yield(struct cpu *cpu);
+void sched_make_way(struct cpu *cpu);
 
 /* The process ends: if this CPU runs it or any has its extended state
  * loaded, no more. */

@@ -16,7 +16,7 @@
 #define PTE_PRESENT UINT64_C(0x001)
 #define PTE_WRITE UINT64_C(0x002)
 #define PTE_USER UINT64_C(0x004)
-#define PTE_OWN UINT64_C(0x200) /* ours: SPACE_PAGE_OWN */
+#define PTE_OWN UINT64_C(0x200)	   /* ours: SPACE_PAGE_OWN */
 #define PTE_MEMORY UINT64_C(0x400) /* ours: SPACE_PAGE_MEMORY */
 #define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
 #define PTE_NO_EXECUTE (UINT64_C(1) << 63)
@@ -25,7 +25,7 @@
 #define TOP_SHIFT 39
 #define LEAF_SHIFT 12
 #define TABLE_ENTRIES 512
-#define USER_ENTRIES 256 /* of the top table */
+#define USER_ENTRIES 256		 /* of the top table */
 #define SPAN (TABLE_ENTRIES * PAGE_SIZE) /* what a leaf table covers */
 
 /* Pages replaced at once: old entries wait on the stack for the flush. */
@@ -64,7 +64,7 @@ int space_init(struct space *space, void *owner)
 bool space_is_range(uint64_t va, uint64_t length)
 {
 	return length && !((va | length) & PAGE_MASK) && va >= PAGE_SIZE &&
-		va < CUSTOS_USER_END && length <= CUSTOS_USER_END - va;
+	       va < CUSTOS_USER_END && length <= CUSTOS_USER_END - va;
 }
 
 static uint64_t *leaf_in(uint64_t *table, uint64_t va)
@@ -191,7 +191,8 @@ static void replace_batch(struct space *space, uint64_t va, uint64_t length,
 	}
 	if (flush)
 		cpu_flush(space->cr3, va, length / PAGE_SIZE);
-	machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, space->cr3, va, length, 0, 0);
+	machine_hypercall(
+		CUSTOS_CALL_SPACE_CHANGED, space->cr3, va, length, 0, 0);
 	for (i = 0; i < count; i++)
 		leaf_release(old[i]);
 }

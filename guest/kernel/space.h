@@ -12,16 +12,16 @@
 struct memory;
 
 struct space {
-	uint64_t cr3; /* 0: none */
-	void *owner; /* of the frames used for tables */
-	uint64_t near; /* start of the 2 MiB looked at last */
+	uint64_t cr3;	      /* 0: none */
+	void *owner;	      /* of the frames used for tables */
+	uint64_t near;	      /* start of the 2 MiB looked at last */
 	uint64_t *near_table; /* their leaf table; NULL: nothing looked at */
 };
 
 /* Who a mapped frame belongs to. */
 enum space_page {
-	SPACE_PAGE_OWN, /* the space: freed when unmapped */
-	SPACE_PAGE_MEMORY, /* a memory object: told when unmapped */
+	SPACE_PAGE_OWN,	     /* the space: freed when unmapped */
+	SPACE_PAGE_MEMORY,   /* a memory object: told when unmapped */
 	SPACE_PAGE_BORROWED, /* nobody who counts: a program's file bytes */
 };
 
@@ -59,7 +59,7 @@ void space_replace(struct space *space, uint64_t va, uint64_t length,
 
 /* The frame behind va if a process may read (or write) there, else false.
  * *out_gpa is exact to the byte. */
-bool space_resolve(struct space *space, uint64_t va, bool write,
-	uint64_t *out_gpa);
+bool space_resolve(
+	struct space *space, uint64_t va, bool write, uint64_t *out_gpa);
 
 #endif

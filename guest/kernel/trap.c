@@ -53,8 +53,8 @@ static void fault(struct process *process, uint64_t vector)
 	report->cr2 = machine_cr2();
 	report->cr3 = process->space.cr3;
 	panic_record(EVENT_FAULT, process->id, vector);
-	machine_hypercall(CUSTOS_CALL_FAULT, process->id, machine_gpa(report), 0,
-		0, 0);
+	machine_hypercall(
+		CUSTOS_CALL_FAULT, process->id, machine_gpa(report), 0, 0, 0);
 	process_end(process, fault_exit_code(vector));
 }
 
@@ -62,8 +62,8 @@ static void fault(struct process *process, uint64_t vector)
 static bool is_faulted_syscall(const struct frame *frame)
 {
 	return frame->rip == machine_syscall_entry() &&
-		(frame->vector == VECTOR_PF || frame->vector == VECTOR_GP ||
-			frame->vector == VECTOR_UD);
+	       (frame->vector == VECTOR_PF || frame->vector == VECTOR_GP ||
+		       frame->vector == VECTOR_UD);
 }
 
 static void dispatch(struct cpu *cpu, struct process *process)

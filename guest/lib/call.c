@@ -14,11 +14,11 @@ int64_t guest_call(uint64_t op, uint64_t slot, uint64_t a, uint64_t b,
 	register uint64_t r9 __asm__("r9") = e;
 	int64_t result;
 
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(op), "D"(slot), "S"(a), "d"(b), "r"(r10),
-			 "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
+	__asm__ volatile(
+		"syscall"
+		: "=a"(result)
+		: "a"(op), "D"(slot), "S"(a), "d"(b), "r"(r10), "r"(r8), "r"(r9)
+		: "rcx", "r11", "memory");
 	return result;
 }
 

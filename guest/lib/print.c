@@ -14,7 +14,7 @@ struct sink {
 struct spec {
 	bool left, zero;
 	int width, precision; /* precision -1: none */
-	int longs; /* -2 char, -1 short, 0 int, 1 or more 64-bit */
+	int longs;	      /* -2 char, -1 short, 0 int, 1 or more 64-bit */
 };
 
 static char buffer[BUFFER_SIZE];
@@ -100,16 +100,18 @@ static int64_t narrow_signed(int64_t value, int longs)
 {
 	if (longs > 0)
 		return value;
-	return longs == 0 ? (int)value
-			  : longs == -1 ? (short)value : (signed char)value;
+	return longs == 0    ? (int)value
+	       : longs == -1 ? (short)value
+			     : (signed char)value;
 }
 
 static uint64_t narrow_unsigned(uint64_t value, int longs)
 {
 	if (longs > 0)
 		return value;
-	return longs == 0 ? (unsigned)value
-			  : longs == -1 ? (unsigned short)value : (uint8_t)value;
+	return longs == 0    ? (unsigned)value
+	       : longs == -1 ? (unsigned short)value
+			     : (uint8_t)value;
 }
 
 static int number_or_star(const char **at, va_list *args)
@@ -142,15 +144,16 @@ static const char *parse_spec(struct spec *spec, const char *at, va_list *args)
 	return at;
 }
 
-static void put_signed(struct sink *sink, const struct spec *spec, int64_t value)
+static void put_signed(
+	struct sink *sink, const struct spec *spec, int64_t value)
 {
 	uint64_t magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value;
 
 	put_number(sink, spec, value < 0 ? "-" : "", magnitude, 10, false);
 }
 
-static void put_spec(struct sink *sink, const struct spec *spec, char conversion,
-	va_list *args)
+static void put_spec(struct sink *sink, const struct spec *spec,
+	char conversion, va_list *args)
 {
 	switch (conversion) {
 	case 'd':
@@ -165,14 +168,14 @@ static void put_spec(struct sink *sink, const struct spec *spec, char conversion
 	case 'X':
 		put_number(sink, spec, "",
 			narrow_unsigned(spec->longs > 0
-					? va_arg(*args, uint64_t)
-					: va_arg(*args, unsigned),
+						? va_arg(*args, uint64_t)
+						: va_arg(*args, unsigned),
 				spec->longs),
 			conversion == 'u' ? 10 : 16, conversion == 'X');
 		break;
 	case 'p':
-		put_number(sink, spec, "0x", (uint64_t)va_arg(*args, void *), 16,
-			false);
+		put_number(sink, spec, "0x", (uint64_t)va_arg(*args, void *),
+			16, false);
 		break;
 	case 's':
 		put_string(sink, spec, va_arg(*args, const char *));

@@ -65,8 +65,8 @@ int64_t spawn(const char *module, const char *const *argv, uint32_t cpu,
 	request.cpu = cpu;
 	result = put_args(&request, bytes, argv ? argv : only_name);
 	for (i = 0; i < count && !result; i++)
-		result = put_cap(&request, caps[i].name, caps[i].slot,
-			caps[i].rights);
+		result = put_cap(
+			&request, caps[i].name, caps[i].slot, caps[i].rights);
 	if (result)
 		return result;
 	put_cap(&request, "program", cap_find(module), CUSTOS_RIGHT_ALL);

@@ -21,7 +21,8 @@ static int receive(void)
 		printf("receive: %s\n", error_name(result));
 		return 1;
 	}
-	printf("received %u bytes: %.*s", message.string_size, SIZE, destination);
+	printf("received %u bytes: %.*s", message.string_size, SIZE,
+		destination);
 	return 0;
 }
 

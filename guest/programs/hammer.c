@@ -49,10 +49,10 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(uint64_t count);
 	} things[] = {
-		{ "inc", inc },
-		{ "load", load },
-		{ "vector", vector },
-		{ "spin", spin },
+		{"inc", inc},
+		{"load", load},
+		{"vector", vector},
+		{"spin", spin},
 	};
 
 	for (unsigned i = 0; argc == 3 && i < 4; i++)

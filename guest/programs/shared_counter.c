@@ -10,7 +10,7 @@
 
 /* The memory object's pages are mapped over these. */
 volatile uint64_t shared[PAGE_SIZE / 8] PAGE_ALIGNED; /* the counter: [0] */
-static uint64_t ready[PAGE_SIZE / 8] PAGE_ALIGNED; /* who has come: [0] */
+static uint64_t ready[PAGE_SIZE / 8] PAGE_ALIGNED;    /* who has come: [0] */
 
 static void map_shared(uint32_t memory)
 {

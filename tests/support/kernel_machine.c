@@ -28,8 +28,8 @@ void *machine_direct(uint64_t gpa)
 
 uint64_t machine_gpa(const void *pointer)
 {
-	uint64_t offset = (uint64_t)((const uint8_t *)pointer -
-		kernel_machine.ram);
+	uint64_t offset =
+		(uint64_t)((const uint8_t *)pointer - kernel_machine.ram);
 
 	/* The kernel's own variables have no place in this RAM. */
 	return offset < KERNEL_RAM ? BASE + offset : 0;
@@ -175,7 +175,8 @@ void kernel_setup(void)
 	assert_non_null(kernel_machine.ram);
 	fill_boot_info(machine_direct(BASE));
 	kernel_machine.cr3 = BASE + (RESERVED_PAGES - 2) * PAGE_SIZE;
-	frame_init(boot_info->free_base, boot_info->free_size, process_frames());
+	frame_init(
+		boot_info->free_base, boot_info->free_size, process_frames());
 	space_init_kernel();
 	memset(cpu, 0, sizeof(*cpu));
 	cpu->scratch = machine_direct(frame_alloc(cpu));

@@ -53,9 +53,8 @@ static void copies_need_an_empty_slot(void)
 		custos_cappage_copy(caps, console, caps, CUSTOS_RIGHT_ALL));
 	EXPECT(-CUSTOS_E_REQUEST,
 		custos_cappage_copy(caps, console, 0, CUSTOS_RIGHT_ALL));
-	EXPECT(-CUSTOS_E_REQUEST,
-		custos_cappage_copy(
-			caps, console, CUSTOS_SLOTS, CUSTOS_RIGHT_ALL));
+	EXPECT(-CUSTOS_E_REQUEST, custos_cappage_copy(caps, console,
+					  CUSTOS_SLOTS, CUSTOS_RIGHT_ALL));
 	EXPECT(-CUSTOS_E_INVALID_CAP, custos_cappage_copy(caps, 0, slot, 0));
 	cap_slot_free(slot);
 	EXPECT(-CUSTOS_E_REQUEST, custos_cappage_drop(caps, 0));
@@ -73,14 +72,15 @@ static void console_checks_pointers(void)
 		custos_console_write(console, CUSTOS_KERNEL_BASE, 8));
 	EXPECT(-CUSTOS_E_FAULT,
 		custos_console_write(console, CUSTOS_DIRECT_BASE, 8));
-	EXPECT(-CUSTOS_E_FAULT, custos_console_write(console, NON_CANONICAL, 8));
+	EXPECT(-CUSTOS_E_FAULT,
+		custos_console_write(console, NON_CANONICAL, 8));
 	EXPECT(-CUSTOS_E_FAULT, custos_console_write(console, UINT64_MAX, 8));
 	EXPECT(-CUSTOS_E_REQUEST,
 		custos_console_write(console, (uint64_t)text, UINT64_MAX));
 	EXPECT(0, custos_console_write(console, 0, 0));
 	flush();
-	EXPECT(sizeof(text) - 1,
-		custos_console_write(console, (uint64_t)text, sizeof(text) - 1));
+	EXPECT(sizeof(text) - 1, custos_console_write(console, (uint64_t)text,
+					 sizeof(text) - 1));
 }
 
 const struct test cap_tests[] = {

@@ -134,12 +134,10 @@ static void map_checks_its_arguments(void)
 	EXPECT(-CUSTOS_E_INVALID_CAP, map(0, 0, 0, PAGE_SIZE, RIGHTS_RW));
 	EXPECT(-CUSTOS_E_REQUEST,
 		custos_space_map(space, 0, memory, 0, PAGE_SIZE, RIGHTS_RW));
-	EXPECT(-CUSTOS_E_REQUEST,
-		custos_space_map(
-			space, high, memory, 0, 2 * PAGE_SIZE, RIGHTS_RW));
-	EXPECT(-CUSTOS_E_REQUEST,
-		custos_space_map(space, CUSTOS_KERNEL_BASE, memory, 0,
-			PAGE_SIZE, RIGHTS_RW));
+	EXPECT(-CUSTOS_E_REQUEST, custos_space_map(space, high, memory, 0,
+					  2 * PAGE_SIZE, RIGHTS_RW));
+	EXPECT(-CUSTOS_E_REQUEST, custos_space_map(space, CUSTOS_KERNEL_BASE,
+					  memory, 0, PAGE_SIZE, RIGHTS_RW));
 	EXPECT(-CUSTOS_E_REQUEST,
 		custos_space_unmap(space, page(0), UINT64_MAX - PAGE_SIZE + 1));
 	EXPECT(-CUSTOS_E_REQUEST,
@@ -155,8 +153,8 @@ static void map_rights_come_from_the_capability(void)
 	uint32_t memory = (uint32_t)memory_create(PAGE_SIZE);
 	uint32_t weak = cap_slot_alloc();
 
-	EXPECT(0, custos_cappage_copy(cap_find("caps"), memory, weak,
-			  CUSTOS_RIGHT_READ));
+	EXPECT(0, custos_cappage_copy(
+			  cap_find("caps"), memory, weak, CUSTOS_RIGHT_READ));
 	EXPECT(-CUSTOS_E_NO_ACCESS, map(0, weak, 0, PAGE_SIZE, RIGHTS_RW));
 	EXPECT(0, map(0, weak, 0, PAGE_SIZE, CUSTOS_RIGHT_READ));
 	unmap(0, 1);
@@ -220,8 +218,8 @@ static void mapping_into_a_running_process(void)
 	EXPECT(0, map(0, memory, 0, PAGE_SIZE, RIGHTS_RW));
 	*word(0) = 33;
 	sleep_ms(2);
-	EXPECT(0, custos_space_map(space, message.words[0], memory, 0, PAGE_SIZE,
-			  RIGHTS_RW));
+	EXPECT(0, custos_space_map(space, message.words[0], memory, 0,
+			  PAGE_SIZE, RIGHTS_RW));
 	EXPECT(33, custos_process_wait(child));
 	EXPECT(-CUSTOS_E_INVALID_CAP,
 		custos_space_unmap(space, page(0), PAGE_SIZE));

@@ -35,7 +35,8 @@ static int role_wait(const char *argument)
 /* No usual capabilities: only what is listed. */
 static void fill_spawn(struct custos_spawn *spawn, uint32_t slot)
 {
-	static const char args[] = "usertests\0role\0exit\0" "5";
+	static const char args[] = "usertests\0role\0exit\0"
+				   "5";
 
 	memset(spawn, 0, sizeof(*spawn));
 	spawn->args = (uint64_t)args;
@@ -93,8 +94,7 @@ static void spawn_checks_its_request(void)
 	uint32_t slot = cap_slot_alloc();
 
 	EXPECT(-CUSTOS_E_FAULT, try_spawn(NULL));
-	EXPECT(-CUSTOS_E_FAULT,
-		try_spawn((const void *)(CUSTOS_USER_END - 8)));
+	EXPECT(-CUSTOS_E_FAULT, try_spawn((const void *)(CUSTOS_USER_END - 8)));
 	fill_spawn(&spawn, 0);
 	EXPECT(-CUSTOS_E_REQUEST, try_spawn(&spawn));
 	fill_spawn(&spawn, cap_find("self"));

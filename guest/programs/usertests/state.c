@@ -128,15 +128,14 @@ static void fs_base_survives_switches(void)
 
 	EXPECT(0, wait_exit(a));
 	EXPECT(0, wait_exit(b));
-	EXPECT(-CUSTOS_E_REQUEST,
-		custos_process_set_fs_base(
-			cap_find("self"), CUSTOS_KERNEL_BASE));
+	EXPECT(-CUSTOS_E_REQUEST, custos_process_set_fs_base(cap_find("self"),
+					  CUSTOS_KERNEL_BASE));
 }
 
-#define WILD(name, code) \
-	static void name(void) \
-	{ \
-		__asm__ volatile(code "\n\tud2"); \
+#define WILD(name, code)                                                       \
+	static void name(void)                                                 \
+	{                                                                      \
+		__asm__ volatile(code "\n\tud2");                              \
 	}
 
 #define NOWHERE "mov $0x8000000000001234, %rax; "

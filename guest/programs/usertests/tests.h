@@ -30,13 +30,13 @@ extern const struct role process_roles[], memory_roles[], endpoint_roles[],
 void test_fail(const char *file, int line, const char *what, int64_t got,
 	int64_t wanted);
 
-#define EXPECT(wanted, expression) \
-	do { \
-		int64_t got_ = (int64_t)(expression); \
-		int64_t wanted_ = (int64_t)(wanted); \
-		if (got_ != wanted_) \
-			test_fail(__FILE__, __LINE__, #expression, got_, \
-				wanted_); \
+#define EXPECT(wanted, expression)                                             \
+	do {                                                                   \
+		int64_t got_ = (int64_t)(expression);                          \
+		int64_t wanted_ = (int64_t)(wanted);                           \
+		if (got_ != wanted_)                                           \
+			test_fail(__FILE__, __LINE__, #expression, got_,       \
+				wanted_);                                      \
 	} while (0)
 
 /* A slot of a child of this program in that role, with one capability named

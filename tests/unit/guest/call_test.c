@@ -41,8 +41,8 @@ static void start_process(struct endpoint *mailbox)
 			.rights = CUSTOS_RIGHT_ALL,
 			.object = i == 4 ? mailbox : NULL};
 
-		assert_int_equal(process_give(process, names[i], &cap,
-					 CUSTOS_RIGHT_ALL),
+		assert_int_equal(
+			process_give(process, names[i], &cap, CUSTOS_RIGHT_ALL),
 			0);
 	}
 	process_start(process, 0);
@@ -58,8 +58,7 @@ static uint64_t any_argument(unsigned *seed)
 		return KERNEL_PROGRAM + (unsigned)rand_r(seed) % 0x5000;
 	case 2:
 	case 3:
-		return KERNEL_PROGRAM +
-			(unsigned)rand_r(seed) % 5 * PAGE_SIZE;
+		return KERNEL_PROGRAM + (unsigned)rand_r(seed) % 5 * PAGE_SIZE;
 	case 4:
 		return ((unsigned)rand_r(seed) % 3) * PAGE_SIZE;
 	case 5:
@@ -74,7 +73,7 @@ static void write_requests(struct process *process, unsigned *seed)
 {
 	struct custos_message message = {
 		.string = rand_r(seed) % 4 ? KERNEL_PROGRAM + PAGE_SIZE
-					    : any_argument(seed),
+					   : any_argument(seed),
 		.string_size = (unsigned)rand_r(seed) % 5 * 1024,
 		.cap_count = (unsigned)rand_r(seed) % 6 % 3,
 		.caps = {(unsigned)rand_r(seed) % 24,
@@ -93,8 +92,8 @@ static void write_requests(struct process *process, unsigned *seed)
 		spawn.caps[i].rights = CUSTOS_RIGHT_ALL;
 	}
 	copy_to_process(process, KERNEL_PROGRAM, &message, sizeof(message), 0);
-	copy_to_process(process, KERNEL_PROGRAM + PAGE_SIZE, &spawn,
-		sizeof(spawn), 0);
+	copy_to_process(
+		process, KERNEL_PROGRAM + PAGE_SIZE, &spawn, sizeof(spawn), 0);
 }
 
 static unsigned any_op(unsigned *seed)
@@ -244,7 +243,8 @@ static void senseless_calls_lose_nothing(void **state)
 static void names_come_from_the_table(void **state)
 {
 	(void)state;
-	assert_string_equal(call_name(CUSTOS_OP_CONSOLE_WRITE), "console_write");
+	assert_string_equal(
+		call_name(CUSTOS_OP_CONSOLE_WRITE), "console_write");
 	assert_string_equal(call_name(CUSTOS_OP_MODULE_SPAWN), "module_spawn");
 	assert_null(call_name(CUSTOS_OP_CONSOLE_WRITE + 1));
 	assert_null(call_name(CUSTOS_OP_MAX));

@@ -26,36 +26,36 @@
 int64_t guest_call(uint64_t op, uint64_t slot, uint64_t a, uint64_t b,
 	uint64_t c, uint64_t d, uint64_t e);
 
-#define GUEST_STUB_0(OP, name) \
-	static inline int64_t custos_##name(uint32_t slot) \
-	{ \
-		return guest_call(OP, slot, 0, 0, 0, 0, 0); \
+#define GUEST_STUB_0(OP, name)                                                 \
+	static inline int64_t custos_##name(uint32_t slot)                     \
+	{                                                                      \
+		return guest_call(OP, slot, 0, 0, 0, 0, 0);                    \
 	}
-#define GUEST_STUB_1(OP, name) \
-	static inline int64_t custos_##name(uint32_t slot, uint64_t a) \
-	{ \
-		return guest_call(OP, slot, a, 0, 0, 0, 0); \
+#define GUEST_STUB_1(OP, name)                                                 \
+	static inline int64_t custos_##name(uint32_t slot, uint64_t a)         \
+	{                                                                      \
+		return guest_call(OP, slot, a, 0, 0, 0, 0);                    \
 	}
-#define GUEST_STUB_2(OP, name) \
-	static inline int64_t custos_##name( \
-		uint32_t slot, uint64_t a, uint64_t b) \
-	{ \
-		return guest_call(OP, slot, a, b, 0, 0, 0); \
+#define GUEST_STUB_2(OP, name)                                                 \
+	static inline int64_t custos_##name(                                   \
+		uint32_t slot, uint64_t a, uint64_t b)                         \
+	{                                                                      \
+		return guest_call(OP, slot, a, b, 0, 0, 0);                    \
 	}
-#define GUEST_STUB_3(OP, name) \
-	static inline int64_t custos_##name( \
-		uint32_t slot, uint64_t a, uint64_t b, uint64_t c) \
-	{ \
-		return guest_call(OP, slot, a, b, c, 0, 0); \
+#define GUEST_STUB_3(OP, name)                                                 \
+	static inline int64_t custos_##name(                                   \
+		uint32_t slot, uint64_t a, uint64_t b, uint64_t c)             \
+	{                                                                      \
+		return guest_call(OP, slot, a, b, c, 0, 0);                    \
 	}
-#define GUEST_STUB_5(OP, name) \
-	static inline int64_t custos_##name(uint32_t slot, uint64_t a, \
-		uint64_t b, uint64_t c, uint64_t d, uint64_t e) \
-	{ \
-		return guest_call(OP, slot, a, b, c, d, e); \
+#define GUEST_STUB_5(OP, name)                                                 \
+	static inline int64_t custos_##name(uint32_t slot, uint64_t a,         \
+		uint64_t b, uint64_t c, uint64_t d, uint64_t e)                \
+	{                                                                      \
+		return guest_call(OP, slot, a, b, c, d, e);                    \
 	}
 #define CAPTYPE(NAME, name, number, counted, help)
-#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help) \
+#define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help)            \
 	GUEST_STUB_##argc(CUSTOS_OP_##TYPE##_##NAME, type##_##name)
 #include "abi/captype.def"
 
@@ -100,8 +100,8 @@ int64_t wait_exit(uint32_t process);
 int64_t memory_create(uint64_t length);
 
 /* Map all of a memory object at address with CUSTOS_RIGHT_* rights. */
-int64_t memory_map(uint32_t memory, const volatile void *address,
-	uint32_t rights);
+int64_t memory_map(
+	uint32_t memory, const volatile void *address, uint32_t rights);
 
 int64_t endpoint_create(void); /* its slot */
 int64_t message_send(uint32_t endpoint, struct custos_message *message);
@@ -134,7 +134,7 @@ void flush(void);
 
 _Noreturn void assert_fail(const char *what, const char *file, int line);
 
-#define assert(condition) \
+#define assert(condition)                                                      \
 	((condition) ? (void)0 : assert_fail(#condition, __FILE__, __LINE__))
 
 #endif
