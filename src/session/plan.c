@@ -210,6 +210,7 @@ enum carried plan_instruction(struct worker *w, const uint8_t *served)
 	unsigned count = ARCH_INSN_MAX;
 	enum carried carried = CARRIED_DONE;
 
+	w->start = w->regs;
 	w->span_count = 0;
 	w->planned = false;
 	w->lane_faults = false;

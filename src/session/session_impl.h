@@ -63,7 +63,8 @@ struct worker {
 	struct exec *exec;
 	struct arch_xstate *xstate; /* before the instruction */
 	bool has_xstate;
-	struct arch_regs regs; /* before the instruction */
+	struct arch_regs regs; /* before the instruction, and then after it */
+	struct arch_regs start; /* before it, for stacks, until the next one */
 	struct arch_fault fault; /* the target's to see, when CARRIED_FAULT */
 	struct arch_fault step_fault; /* of the last answer to stepped() */
 	const struct target_process *process;

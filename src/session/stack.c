@@ -20,9 +20,10 @@ size_t session_stack(struct session *s, uint64_t *out_ips, size_t max)
 
 	if (!w || w->session != s || !w->process || !w->process->image)
 		return 0;
-	gpr = w->regs.gpr;
+	/* Keepers that are told are told when the instruction is done. */
+	gpr = w->start.gpr;
 	frame = (struct image_frame){
-		.rip = w->regs.rip,
+		.rip = w->start.rip,
 		.rsp = gpr[ARCH_RSP],
 		.rbp = gpr[ARCH_RBP],
 		.rbx = gpr[ARCH_RBX],
