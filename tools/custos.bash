@@ -29,7 +29,8 @@ _custos()
 	case $command in
 	run)
 		options='--keep --script --output --module --cpus --memory
-			--json --print --when --plugin --log --watch --default --budget --trust-script --kernel
+			--json --print --when --plugin --log --watch
+			--who --guard --freeze --uninit --inject --default --budget --trust-script --kernel
 			--quiet --help'
 		case $prev in
 		-k | --keep)

@@ -14,6 +14,21 @@ const struct builtin builtin_table[] = {
 	{ "watch", "RANGE", "tell changes of value, old -> new",
 		"a variable that has a value nobody seems to store",
 		builtin_watch_create },
+	{ "who", "RANGE", "tell which instructions touch which bytes",
+		"code that uses a variable it has no business with",
+		builtin_who_create },
+	{ "guard", "RANGE[,BYTES]", "tell accesses out of an object's bounds",
+		"a buffer written or read beyond its end or before its start",
+		builtin_guard_create },
+	{ "freeze", "RANGE[,pass]", "deny stores, tell who tries",
+		"a constant that something changes",
+		builtin_freeze_create },
+	{ "uninit", "RANGE", "tell loads of bytes never stored",
+		"a value used before anybody has given it",
+		builtin_uninit_create },
+	{ "inject", "RANGE:FAULTS", "flip bits, serve old values, delay",
+		"a program that believes whatever it loads",
+		builtin_inject_create },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -121,6 +136,17 @@ bool builtin_number(const char *word, const char *key, uint64_t *out,
 		error_set(err, -EINVAL, "`%s': `%s' is not a number", word,
 			text);
 	return true;
+}
+
+int builtin_bytes(const char *range, uint64_t length, uint8_t **out,
+	struct error *err)
+{
+	if (length > BUILTIN_BYTES_MAX)
+		return error_set(err, -EINVAL,
+			"range '%s' has more than %" PRIu64 " bytes", range,
+			BUILTIN_BYTES_MAX);
+	*out = calloc(1, length);
+	return *out ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 uint64_t builtin_address(const struct access *access)

@@ -108,6 +108,13 @@ bool builtin_next_word(const char **rest, char *out_word, size_t size);
 bool builtin_number(const char *word, const char *key, uint64_t *out,
 	struct error *err);
 
+#define BUILTIN_BYTES_MAX (UINT64_C(1) << 28)
+
+/* A zero for every byte of a range, to be free()d; -EINVAL when it is too
+ * long for that. */
+int builtin_bytes(const char *range, uint64_t length, uint8_t **out,
+	struct error *err);
+
 /* Address of the first kept byte of an access. */
 uint64_t builtin_address(const struct access *access);
 
@@ -142,6 +149,21 @@ int builtin_log_create(const char *argument, const struct builtin_host *host,
 	struct keeper **out, struct builtin_ranges *out_ranges,
 	struct error *err);
 int builtin_watch_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+int builtin_who_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+int builtin_guard_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+int builtin_freeze_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+int builtin_uninit_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+int builtin_inject_create(const char *argument, const struct builtin_host *host,
 	struct keeper **out, struct builtin_ranges *out_ranges,
 	struct error *err);
 

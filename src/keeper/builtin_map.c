@@ -12,12 +12,12 @@ void builtin_map_fini(struct builtin_map *map)
 	free(map->slots);
 }
 
-static uint64_t hash(const struct builtin_map *map, const void *key)
+uint64_t builtin_map_hash(const void *key, size_t size)
 {
 	const uint8_t *bytes = key;
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
-	for (size_t i = 0; i < map->key_size; i++)
+	for (size_t i = 0; i < size; i++)
 		h = (h ^ bytes[i]) * UINT64_C(0x100000001b3);
 	return h ^ h >> 32;
 }
@@ -32,7 +32,7 @@ void *builtin_map_at(const struct builtin_map *map, size_t index)
 static uint32_t *slot_of(const struct builtin_map *map, const void *key)
 {
 	size_t mask = map->capacity * 2 - 1;
-	size_t i = hash(map, key) & mask;
+	size_t i = builtin_map_hash(key, map->key_size) & mask;
 
 	while (map->slots[i] &&
 		memcmp(builtin_map_at(map, map->slots[i] - 1), key,

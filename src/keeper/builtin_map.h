@@ -18,9 +18,9 @@ struct builtin_map {
 	size_t entry_size, key_size;
 	size_t count;
 	uint64_t dropped; /* calls of get that found no room */
+	char *entries; /* may be sorted when nothing is looked up any more */
 	/* private */
 	size_t capacity;
-	char *entries;
 	uint32_t *slots; /* twice the capacity; 0: free, else index + 1 */
 };
 
@@ -32,6 +32,8 @@ void *builtin_map_find(const struct builtin_map *map, const void *key);
 /* The same, added when missing, all but the key zero. NULL when there is no
  * room. */
 void *builtin_map_get(struct builtin_map *map, const void *key);
+
+uint64_t builtin_map_hash(const void *key, size_t size);
 
 /* index < count */
 void *builtin_map_at(const struct builtin_map *map, size_t index);

@@ -75,6 +75,18 @@ expect()
 	pass "$what"
 }
 
+# expect_silence WHAT KEEPER CODE: the built-in keeper found nothing.
+expect_silence()
+{
+	grep "^$2:" "$work/err" >"$work/why"
+	if [ $code != "$3" ] || [ -s "$work/why" ]; then
+		echo "exit code $code, expected $3" >>"$work/why"
+		fail "$1" "$work/why" "$work/err"
+	else
+		pass "$1"
+	fi
+}
+
 # expect_example DIRECTORY CUSTOS-ARGUMENTS...: what an example prints, but for
 # what the compiler decides (addresses, instructions), and that nothing that
 # it keeps was missed.
