@@ -29,6 +29,12 @@ const struct builtin builtin_table[] = {
 	{ "inject", "RANGE:FAULTS", "flip bits, serve old values, delay",
 		"a program that believes whatever it loads",
 		builtin_inject_create },
+	{ "race", "DATA,...", "tell unordered accesses by two processes",
+		"a missing lock, a flag that is set too early",
+		builtin_race_create },
+	{ "lockcheck", "LOCK:DATA", "tell accesses without holding a lock",
+		"the one place that forgot the lock",
+		builtin_lockcheck_create },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
