@@ -30,7 +30,9 @@ _custos()
 	run)
 		options='--keep --script --output --module --cpus --memory
 			--json --print --when --plugin --log --watch
-			--who --guard --freeze --uninit --inject --default --budget --trust-script --kernel
+			--who --guard --freeze --uninit --inject
+			--race --lockcheck
+			--default --budget --trust-script --kernel
 			--quiet --help'
 		case $prev in
 		-k | --keep)
