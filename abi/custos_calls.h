@@ -49,6 +49,15 @@ enum custos_error {
 /* Slots of a capability page. Slot 0 is always empty. */
 #define CUSTOS_SLOTS 128
 
+/* What a process is doing: process_state. */
+#define CUSTOS_STATE_READY 1 /* waits for a CPU */
+#define CUSTOS_STATE_RUNNING 2
+#define CUSTOS_STATE_SLEEPING 3
+#define CUSTOS_STATE_WAITING 4 /* for another's end */
+#define CUSTOS_STATE_SENDING 5 /* for a receiver */
+#define CUSTOS_STATE_RECEIVING 6 /* for a sender */
+#define CUSTOS_STATE_ENDED 7
+
 /* Exit codes the kernel gives (others are the program's own, low 8 bits). */
 #define CUSTOS_EXIT_STUCK 123	   /* machine: every process waits forever */
 #define CUSTOS_EXIT_TOO_LARGE 126  /* machine: no room for the program */

@@ -62,6 +62,13 @@ int64_t process_call_kill(const struct call *call)
 	return own ? CALL_NO_RESULT : 0;
 }
 
+int64_t process_call_state(const struct call *call)
+{
+	const struct process *process = call->cap->object;
+
+	return process->state;
+}
+
 int64_t process_call_wait(const struct call *call)
 {
 	struct process *process = call->cap->object;

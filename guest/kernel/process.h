@@ -33,14 +33,14 @@ struct frame {
 };
 
 enum process_state {
-	PROCESS_NEW,	   /* being made: in no queue */
-	PROCESS_READY,	   /* in a CPU's ready queue */
-	PROCESS_RUNNING,   /* some CPU's current */
-	PROCESS_SLEEPING,  /* in a CPU's sleepers */
-	PROCESS_WAITING,   /* in another process's waiters */
-	PROCESS_SENDING,   /* in an endpoint's senders */
-	PROCESS_RECEIVING, /* in an endpoint's receivers */
-	PROCESS_ENDED	   /* only its exit code is left */
+	PROCESS_NEW = 0, /* being made: in no queue */
+	PROCESS_READY = CUSTOS_STATE_READY, /* in a CPU's ready queue */
+	PROCESS_RUNNING = CUSTOS_STATE_RUNNING, /* some CPU's current */
+	PROCESS_SLEEPING = CUSTOS_STATE_SLEEPING, /* in a CPU's sleepers */
+	PROCESS_WAITING = CUSTOS_STATE_WAITING, /* in another process's waiters */
+	PROCESS_SENDING = CUSTOS_STATE_SENDING, /* in an endpoint's senders */
+	PROCESS_RECEIVING = CUSTOS_STATE_RECEIVING, /* in an endpoint's receivers */
+	PROCESS_ENDED = CUSTOS_STATE_ENDED /* only its exit code is left */
 };
 
 /* The first frame of a run; the extended state fills the others. */

@@ -68,7 +68,7 @@ static void messages_arrive(void)
 	check_message(endpoint, 5); /* the receiver may be first */
 	EXPECT(0, wait_exit(child));
 	child = test_child("send", "6", CUSTOS_ANY_CPU, endpoint);
-	sleep_ms(30);
+	test_wait_state(child, CUSTOS_STATE_SENDING);
 	check_message(endpoint, 6); /* the sender is */
 	EXPECT(0, wait_exit(child));
 	cap_slot_free(endpoint);
@@ -82,7 +82,7 @@ static void senders_queue_in_order(void)
 	for (i = 0; i < 3; i++) {
 		children[i] = test_child(
 			"send", numbers[i], CUSTOS_ANY_CPU, endpoint);
-		sleep_ms(30);
+		test_wait_state(children[i], CUSTOS_STATE_SENDING);
 	}
 	for (i = 0; i < 3; i++)
 		check_message(endpoint, i + 1);
@@ -96,9 +96,9 @@ static void killed_sender_leaves_the_queue(void)
 	uint32_t endpoint = (uint32_t)endpoint_create();
 	uint32_t a = test_child("send", "1", CUSTOS_ANY_CPU, endpoint), b;
 
-	sleep_ms(30);
+	test_wait_state(a, CUSTOS_STATE_SENDING);
 	b = test_child("send", "2", CUSTOS_ANY_CPU, endpoint);
-	sleep_ms(30);
+	test_wait_state(b, CUSTOS_STATE_SENDING);
 	EXPECT(0, custos_process_kill(a, 9));
 	check_message(endpoint, 2);
 	EXPECT(9, wait_exit(a));
@@ -129,7 +129,7 @@ static void last_receiver_gone(void)
 
 	EXPECT(0, custos_endpoint_make_entry(endpoint, weak, 0));
 	child = test_child("send", "1", CUSTOS_ANY_CPU, weak);
-	sleep_ms(30);
+	test_wait_state(child, CUSTOS_STATE_SENDING);
 	cap_slot_free(endpoint);
 	EXPECT(CUSTOS_E_PARTNER_GONE, wait_exit(child));
 	EXPECT(-CUSTOS_E_PARTNER_GONE, message_send(weak, &message));
@@ -184,9 +184,9 @@ static void faults_are_charged(void)
 	struct custos_message message = {
 		.words = {21}, .string = 8, .string_size = 100};
 
-	sleep_ms(30);
+	test_wait_state(bad, CUSTOS_STATE_RECEIVING);
 	good = test_child("receive", "good", CUSTOS_ANY_CPU, endpoint);
-	sleep_ms(30);
+	test_wait_state(good, CUSTOS_STATE_RECEIVING);
 	EXPECT(-CUSTOS_E_FAULT, message_send(endpoint, &message));
 	message.string = (uint64_t)out;
 	message.string_size = 4000;

@@ -19,6 +19,12 @@ void test_fail(const char *file, int line, const char *what, int64_t got,
 		error_name(got), wanted);
 }
 
+void test_wait_state(uint32_t child, int64_t state)
+{
+	while (custos_process_state(child) != state)
+		sleep_ms(1);
+}
+
 uint32_t test_child(
 	const char *role, const char *argument, uint32_t cpu, uint32_t given)
 {

@@ -117,6 +117,17 @@ static void spawn_checks_its_request(void)
 	cap_slot_free(slot);
 }
 
+static void a_process_says_what_it_does(void)
+{
+	uint32_t child = test_child("sleep", "50", CUSTOS_ANY_CPU, 0);
+
+	test_wait_state(child, CUSTOS_STATE_SLEEPING);
+	test_wait_state(child, CUSTOS_STATE_ENDED);
+	EXPECT(CUSTOS_STATE_RUNNING, custos_process_state(cap_find("self")));
+	EXPECT(-CUSTOS_E_INVALID_CAP, custos_process_state(0));
+	wait_exit(child);
+}
+
 static void many_come_and_go(void)
 {
 	uint32_t children[MANY], i;
@@ -234,6 +245,7 @@ const struct test process_tests[] = {
 	{"several_may_wait", several_may_wait},
 	{"bare_child_gets_only_its_own", bare_child_gets_only_its_own},
 	{"spawn_checks_its_request", spawn_checks_its_request},
+	{"a_process_says_what_it_does", a_process_says_what_it_does},
 	{"many_come_and_go", many_come_and_go},
 	{"kill_ends_in_any_state", kill_ends_in_any_state},
 	{"killing_elsewhere_leaves_the_cpu_well",

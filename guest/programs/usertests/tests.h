@@ -44,6 +44,9 @@ void test_fail(const char *file, int line, const char *what, int64_t got,
 uint32_t test_child(
 	const char *role, const char *argument, uint32_t cpu, uint32_t given);
 
+/* Until the child does that: sleeping for some time would only hope for it. */
+void test_wait_state(uint32_t child, int64_t state);
+
 /* The child's exit code. */
 int64_t test_run_child(const char *role, const char *argument);
 
