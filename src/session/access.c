@@ -304,9 +304,25 @@ static enum carried take_result(struct worker *w)
 	return set_xstate(w);
 }
 
+/*
+ * What the CPU would do behind an instruction that has been performed: the
+ * lanes of a gather before the one that faults are done, now that one; or the
+ * program steps itself.
+ */
+static enum carried afterwards(struct worker *w, bool traps)
+{
+	if (w->lane_faults)
+		return CARRIED_FAULT;
+	if (!traps)
+		return CARRIED_DONE;
+	w->fault = (struct arch_fault){ .vector = ARCH_VECTOR_DB };
+	return CARRIED_FAULT;
+}
+
 /* With the pages locked. */
 static enum carried decide(struct worker *w)
 {
+	bool traps = w->regs.rflags & ARCH_RFLAGS_TF;
 	enum carried carried;
 
 	plan_read(w);
@@ -326,9 +342,7 @@ static enum carried decide(struct worker *w)
 			memory_order_relaxed);
 	access_record(w, carried);
 	grant_open_pages(w);
-	/* The lanes before it are done; now the one that faults. */
-	return carried == CARRIED_DONE && w->lane_faults ? CARRIED_FAULT :
-							   carried;
+	return carried == CARRIED_DONE ? afterwards(w, traps) : carried;
 }
 
 static bool touches_closed(const struct worker *w)

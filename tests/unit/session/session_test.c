@@ -670,6 +670,30 @@ static void both_operands_of_a_push_are_told(void **state)
 	assert_int_equal(f->other.told[0].access.kind, ACCESS_LOAD);
 }
 
+static void trap_flag_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RBX) = X;
+	REGS(f).rflags |= ARCH_RFLAGS_TF;
+	RUN(f, LOAD_RAX);
+	assert_int_equal(REGS(f).rip, FAKE_CODE + 3);
+}
+
+static void a_program_that_steps_itself_gets_its_trap(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	set_memory(f, X, 0x1234);
+	go(f, trap_flag_body);
+	assert_int_equal(GPR(f, RAX), 0x1234);
+	assert_true(f->fake->threads[0].faulted);
+	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_DB);
+	assert_int_equal(f->summary.by_outcome[OUTCOME_PASS], 1);
+}
+
 /* Element 1 of a gather lies on no page. */
 static void gather_body(struct fake_target *fake, void *ctx)
 {
@@ -1343,6 +1367,7 @@ int main(void)
 		TEST(an_access_across_two_kept_pages_is_one),
 		TEST(rep_is_one_access_an_element),
 		TEST(both_operands_of_a_push_are_told),
+		TEST(a_program_that_steps_itself_gets_its_trap),
 		TEST(a_faulting_gather_has_done_the_lanes_before),
 		TEST(step_shows_old_and_new),
 		TEST(rollback_undoes_a_step),
