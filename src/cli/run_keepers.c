@@ -215,6 +215,7 @@ static int add_plain(struct run *run, const struct run_keep *keep)
 		    run->image_count, run->keeper, run->options.fallback,
 		    &range, &err))
 		return cmd_fail("run", "-k %s", err.text);
+	range->silent = false; /* a built-in may have been there before */
 	return add_filter(run, keep, range);
 }
 

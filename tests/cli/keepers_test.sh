@@ -59,6 +59,39 @@ verdict "and is printed, too" count 'counter+0 8' 8
 run --json --watch counter
 verdict "findings are notes in JSON" count '^{"event":"watch","text":"watch: ' 3
 
+# ---- with a script on the same range ----
+script=$(mktemp) || exit 1
+trap 'rm -f "$script"' EXIT
+cat >"$script" <<'EOF'
+keep "counter"
+local asked = 0
+function load(a) asked = asked + 1 end
+function store(a) asked = asked + 1 return absorb end
+rmw = store
+function finish() print("script: asked " .. asked) end
+EOF
+run -q --freeze counter,pass --who counter -s "$script"
+verdict "freeze tells what a script absorbs" count '^freeze: store to counter' 1
+verdict "which it does" count '^counter = 0$' 1
+verdict "and who tells of it" count '    store 3 times, access' 1
+verdict "and the script was asked about every access" count \
+	'^script: asked 8$' 1
+run -q --freeze counter -s "$script"
+verdict "what freeze denies the script is not asked about" count \
+	'^script: asked 1$' 1
+run -q --uninit counter -s "$script"
+verdict "uninit knows that nothing was stored" count \
+	'^uninit: counter: [0-9]* loads of bytes never stored' 1
+run -q --inject counter:flip=1,max=2 -s "$script"
+verdict "what inject serves the script is not asked about" count \
+	'^script: asked 6$' 1
+run --json --freeze counter,pass -s "$script"
+verdict "its findings are notes" count '^{"event":"freeze","text":"freeze: ' 2
+
+run -q --guard counter -k counter
+verdict "an object that is guarded can be kept, too" count 'counter+0 8' 8
+verdict "and has no bugs" count '^guard:' 0
+
 run -q --when load -k counter
 verdict "a condition without a range is refused" count 'comes behind the range' 1
 run -q -k counter --when bogus

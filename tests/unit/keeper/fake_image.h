@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Images that are a name and a list of symbols: what range.c asks of an image,
- * without a file. Included by one program each; defining these functions here
- * keeps the library's image module out of the link.
+ * Images that are a name, a list of symbols and a segment: what ranges and
+ * built-in keepers ask of an image, without a file. Included by one program
+ * each; defining these functions here keeps the library's image module out of
+ * the link.
  */
 #ifndef CUSTOS_TESTS_FAKE_IMAGE_H
 #define CUSTOS_TESTS_FAKE_IMAGE_H
@@ -15,6 +16,7 @@
 struct image {
 	const char *name;
 	struct image_symbol symbols[8];
+	struct image_segment segment;
 };
 
 const char *image_name(const struct image *image)
@@ -58,6 +60,39 @@ unsigned image_nearest_symbols(const struct image *image, const char *name,
 	return n;
 }
 
+bool image_symbol_at(const struct image *image, uint64_t address,
+	struct image_symbol *out)
+{
+	for (const struct image_symbol *s = image->symbols; s->name; s++)
+		if (address - s->address < s->size) {
+			*out = *s;
+			return true;
+		}
+	return false;
+}
+
+void image_describe(
+	const struct image *image, uint64_t address, struct buf *out)
+{
+	struct image_symbol symbol;
+
+	if (image_symbol_at(image, address, &symbol))
+		buf_printf(out, "%s+0x%llx", symbol.name,
+			(unsigned long long)(address - symbol.address));
+}
+
+unsigned image_segment_count(const struct image *image)
+{
+	return image->segment.mem_size ? 1 : 0;
+}
+
+const struct image_segment *image_segment(
+	const struct image *image, unsigned index)
+{
+	(void)index;
+	return &image->segment;
+}
+
 static const struct image count_image = {
 	.name = "count.elf",
 	.symbols = {
@@ -65,7 +100,9 @@ static const struct image count_image = {
 		{ "counts", 0x404020, 64, false },
 		{ "start", 0x401000, 0, true },
 		{ "high", 0xfffffffffffffff0, 8, false },
+		{ "work", 0x401100, 16, true },
 	},
+	.segment = { .address = 0x404000, .mem_size = 0x60, .file_size = 0x24 },
 };
 
 static const struct image other_image = {
