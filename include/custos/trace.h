@@ -130,6 +130,7 @@ int trace_reader_open(
 	const char *path, struct trace_reader **out, struct error *err);
 void trace_reader_close(struct trace_reader *reader); /* NULL is fine */
 
+/* Ranges that came while the program ran are among its ranges. */
 const struct trace_meta *trace_reader_meta(const struct trace_reader *reader);
 
 struct trace_totals {
@@ -233,6 +234,10 @@ struct trace_site_names {
 int trace_writer_add(struct trace_writer *writer,
 	const struct trace_record *record,
 	const struct trace_site_names *site_names);
+
+/* A range that was not there at the opening. 0 or the writer's error. */
+int trace_writer_range(
+	struct trace_writer *writer, const struct trace_range *range);
 
 /* Records lost so far, and the error that is the reason (0: none). Any
  * thread. */
