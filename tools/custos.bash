@@ -29,7 +29,7 @@ _custos()
 	case $command in
 	run)
 		options='--keep --script --output --module --cpus --memory
-			--json --print --when --plugin --log --watch
+			--json --cost --print --when --plugin --log --watch
 			--who --guard --freeze --uninit --inject
 			--race --lockcheck
 			--default --budget --trust-script --kernel

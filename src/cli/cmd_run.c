@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/ticks.h"
 #include "cli/cmd.h"
 #include "cli/run.h"
 
@@ -113,6 +114,10 @@ static int create_target(struct run *run)
 	config.device_count = run->device_count;
 	config.args = (const char *const *)run->options.args;
 	config.arg_count = run->options.arg_count;
+	if (run_status_wants_console(run)) {
+		config.console = run_status_console;
+		config.console_ctx = run;
+	}
 	if (vmm_create(&config, &run->target, &err))
 		return cmd_fail("run", "%s", err.text);
 	return CLI_OK;
@@ -125,7 +130,7 @@ static void on_report(void *ctx, const char *text, size_t len)
 	/* Behind the accesses that led to it. */
 	if (run->sink)
 		trace_sink_flush(run->sink);
-	fwrite(text, 1, len, stderr);
+	run_status_write(run, text, len);
 }
 
 static void on_decided(
@@ -143,6 +148,7 @@ static int create_session(struct run *run)
 		.ranges = run->ranges,
 		.names = run->names,
 		.sink = run->sink,
+		.timed = run->options.cost,
 		.decided = on_decided,
 		.report = on_report,
 		.ctx = run,
@@ -164,36 +170,56 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void take_numbers(struct run *run)
+double run_seconds(const struct run *run)
+{
+	return now() - run->started;
+}
+
+static void take_numbers(const struct run *run, struct stats_numbers *out)
 {
 	struct session_summary summary;
+	uint64_t ticks = ticks_now() - run->started_ticks;
 
 	session_summary(run->session, &summary);
-	run->numbers = (struct stats_numbers){
+	*out = (struct stats_numbers){
+		.seconds = run_seconds(run),
+		.steps = summary.steps,
+		.holds = summary.holds,
+		.still_held = summary.still_held,
+		.verified_bytes = summary.verified_bytes,
 		.page_mates = summary.page_mates,
 		.waits = summary.waits,
 		.keeper_errors = summary.keeper_errors,
 		.checked = true,
 		.missed = summary.missed,
 	};
-	snprintf(run->numbers.missed_why, sizeof(run->numbers.missed_why),
-		"%s", summary.missed_why);
+	for (int i = 0; i < STATS_TRAP_MAX; i++) {
+		out->traps[i] = summary.traps[i];
+		out->trap_ticks[i] = summary.trap_ticks[i];
+	}
+	if (run->options.cost && ticks)
+		out->ns_per_tick = out->seconds * 1e9 / (double)ticks;
+	snprintf(out->missed_why, sizeof(out->missed_why), "%s",
+		summary.missed_why);
 }
 
 static int run_target(struct run *run)
 {
 	struct error err = { 0 };
-	double started = now();
 	int ret;
 
+	run->started = now();
+	run->started_ticks = ticks_now();
 	run_start_keepers(run);
 	running = run->target;
 	if (interrupted)
 		target_stop(running);
+	run_status_start(run);
 	ret = session_run(run->session, &run->result, &err);
+	run_status_stop(run);
 	running = NULL;
-	run->seconds = now() - started;
-	take_numbers(run);
+	run->seconds = run_seconds(run);
+	take_numbers(run, &run->numbers);
 	run_finish_keepers(run);
 	if (ret)
 		return cmd_fail("run", "%s", err.text);
@@ -281,7 +307,8 @@ static void describe_unmapped(const struct run *run, struct buf *out)
 
 #define SUMMARY_SITES 20
 
-static void describe_counts(struct run *run, struct buf *out)
+static void describe_counts(struct run *run,
+	const struct stats_numbers *numbers, struct buf *out)
 {
 	const struct run_options *o = &run->options;
 
@@ -290,8 +317,18 @@ static void describe_counts(struct run *run, struct buf *out)
 		return;
 	}
 	stats_print(run->stats, run->ranges, names_callbacks(run->names),
-		&run->numbers, o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
+		numbers, o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
 		SUMMARY_SITES, out);
+}
+
+static void print_summary(struct run *run, const struct buf *out)
+{
+	if (!run->sink) {
+		run_status_write(run, buf_str(out), out->len);
+		return;
+	}
+	trace_sink_lines(run->sink, buf_str(out), out->len);
+	trace_sink_flush(run->sink);
 }
 
 static void summarize(struct run *run)
@@ -302,11 +339,24 @@ static void summarize(struct run *run)
 		return;
 	describe_end(run, &out);
 	describe_unmapped(run, &out);
-	describe_counts(run, &out);
-	if (run->sink)
-		trace_sink_lines(run->sink, buf_str(&out), out.len);
-	else
-		fwrite(out.data, 1, out.len, stderr);
+	describe_counts(run, &run->numbers, &out);
+	print_summary(run, &out);
+	buf_fini(&out);
+}
+
+void run_summarize_now(struct run *run)
+{
+	struct stats_numbers numbers;
+	struct buf out = BUF_INIT;
+
+	session_check(run->session);
+	take_numbers(run, &numbers);
+	numbers.running = true;
+	if (!run->options.json)
+		buf_printf(&out, "custos: running for %.3f s\n",
+			numbers.seconds);
+	describe_counts(run, &numbers, &out);
+	print_summary(run, &out);
 	buf_fini(&out);
 }
 
@@ -371,6 +421,7 @@ int cmd_run(int argc, char **argv)
 		return code;
 	}
 	catch_signals();
+	run_status_init(&run);
 	run.names = names_create();
 	run.ranges = range_set_create();
 	run.stats = stats_create();

@@ -3,6 +3,8 @@
 #ifndef CUSTOS_CLI_RUN_H
 #define CUSTOS_CLI_RUN_H
 
+#include <pthread.h>
+
 #include "cli/run_options.h"
 #include "keeper/builtin.h"
 #include "keeper/plugin.h"
@@ -13,6 +15,20 @@
 
 #define RUN_PROGRAMS_MAX 16
 #define RUN_BUILTINS_MAX 64 /* plugins included */
+
+/* run_status.c's. */
+struct run_status {
+	pthread_t thread;
+	bool started, live; /* live: a line on the terminal */
+	bool ending; /* atomic */
+	/* guarded by mutex, as is what goes to the terminal meanwhile */
+	pthread_mutex_t mutex;
+	bool shown; /* the line is there */
+	bool mid_line; /* the program has begun a line on the terminal */
+	/* the thread's: as of the latest line */
+	double seconds;
+	uint64_t accesses;
+};
 
 struct run {
 	struct run_options options;
@@ -34,8 +50,25 @@ struct run {
 	struct session *session;
 	struct target_result result;
 	struct stats_numbers numbers; /* once it has ended */
-	double seconds;
+	struct run_status status;
+	double started, seconds; /* monotonic time; how long it ran */
+	uint64_t started_ticks;
 };
+
+/* cmd_run.c */
+double run_seconds(const struct run *run); /* since the run began */
+/* The summary so far, memory checked, to where the last one will go. */
+void run_summarize_now(struct run *run);
+
+/* run_status.c */
+void run_status_init(struct run *run); /* before there are other threads */
+void run_status_start(struct run *run); /* with the session there */
+void run_status_stop(struct run *run);
+/* To standard error, complete lines, in the status line's place. */
+void run_status_write(struct run *run, const char *text, size_t len);
+/* The guest's console, when it shares the terminal with the status line. */
+bool run_status_wants_console(const struct run *run);
+void run_status_console(void *ctx, const void *bytes, size_t len);
 
 /* run_keepers.c: each returns an exit code, CLI_OK to go on; what is wrong has
  * been said. */

@@ -18,7 +18,7 @@ static void script_print(void *ctx, const char *text, size_t len)
 	struct buf line = BUF_INIT;
 
 	if (!run->sink || run->options.output) {
-		fwrite(text, 1, len, stderr);
+		run_status_write(run, text, len);
 	} else if (run->options.json) {
 		buf_add(&line, text, len - 1); /* without its newline */
 		trace_sink_note(run->sink, "print", buf_str(&line));
@@ -134,7 +134,7 @@ static void on_finding(void *ctx, const char *keeper, const char *text)
 		return;
 	if (run->sink)
 		trace_sink_flush(run->sink);
-	fputs(text, stderr);
+	run_status_write(run, text, strlen(text));
 }
 
 static size_t on_stack(void *ctx, uint64_t *out_ips, size_t max)
@@ -353,6 +353,9 @@ static void tell_keeper(struct keeper *keeper,
 
 void run_start_keepers(struct run *run)
 {
+	run->keeper->timed = run->options.cost;
+	for (unsigned i = 0; i < run->builtin_count; i++)
+		run->builtins[i]->timed = run->options.cost;
 	for (unsigned i = 0; i < run->builtin_count; i++)
 		tell_keeper(run->builtins[i], keeper_start);
 	tell_keeper(run->keeper, keeper_start);

@@ -14,7 +14,7 @@
 #define MEMORY_MIN (UINT64_C(2) << 20)
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
-	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN, OPT_PLUGIN,
+	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN, OPT_PLUGIN, OPT_COST,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
 static const struct option own_options[] = {
@@ -28,6 +28,7 @@ static const struct option own_options[] = {
 	{ "print", no_argument, NULL, OPT_PRINT },
 	{ "when", required_argument, NULL, OPT_WHEN },
 	{ "plugin", required_argument, NULL, OPT_PLUGIN },
+	{ "cost", no_argument, NULL, OPT_COST },
 	{ "default", required_argument, NULL, OPT_DEFAULT },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "trust-script", no_argument, NULL, OPT_TRUST },
@@ -62,6 +63,7 @@ static const char help_end[] =
 	"                        value=N (!=, <, >), process=NAME, ip=RANGE,\n"
 	"                        every=N\n"
 	"      --print           print accesses though there is a script\n"
+	"      --cost            measure where the time goes: keepers, traps\n"
 	"  -o, --output FILE     write accesses and summary to FILE, not stderr\n"
 	"      --default VERDICT what applies when a keeper fails: pass or deny\n"
 	"      --budget MS       time a script callback may take (default 100)\n"
@@ -237,6 +239,9 @@ static int take(int option, struct run_options *o)
 		break;
 	case OPT_PRINT:
 		o->print = true;
+		break;
+	case OPT_COST:
+		o->cost = true;
 		break;
 	case OPT_WHEN:
 		return add_condition(o);

@@ -31,7 +31,7 @@ struct run_options {
 	const char *script; /* -s */
 	const char *output; /* -o; NULL: stderr */
 	const char *kernel; /* --kernel; NULL: the built-in one */
-	bool json, print, quiet, trusted;
+	bool json, print, quiet, trusted, cost;
 	unsigned cpus;
 	uint64_t memory;
 	unsigned budget_ms;

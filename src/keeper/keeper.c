@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/invariant.h"
+#include "base/ticks.h"
 
 static const char *const verdict_names[] = {
 	[VERDICT_PASS] = "pass",
@@ -65,15 +66,21 @@ void keeper_destroy(struct keeper *keeper)
 	keeper->ops->destroy(keeper);
 }
 
-static void enter(struct keeper *keeper)
+/* Returns when it began, for leave(); waiting for the lock is no work. */
+static uint64_t enter(struct keeper *keeper)
 {
 	if (!keeper->ops->concurrent)
 		pthread_mutex_lock(keeper->lock);
 	__atomic_add_fetch(&keeper->asked, 1, __ATOMIC_RELAXED);
+	return keeper->timed ? ticks_now() : 0;
 }
 
-static void leave(struct keeper *keeper, enum keeper_status status)
+static void leave(
+	struct keeper *keeper, enum keeper_status status, uint64_t began)
 {
+	if (keeper->timed)
+		__atomic_add_fetch(&keeper->ticks, ticks_now() - began,
+			__ATOMIC_RELAXED);
 	if (status != KEEPER_OK)
 		__atomic_add_fetch(&keeper->failed, 1, __ATOMIC_RELAXED);
 	if (!keeper->ops->concurrent)
@@ -149,9 +156,10 @@ enum keeper_status keeper_ask(struct keeper *keeper,
 	struct verdict *verdict, struct error *err)
 {
 	enum keeper_status status;
+	uint64_t began;
 
 	invariant(fallback == VERDICT_PASS || fallback == VERDICT_DENY);
-	enter(keeper);
+	began = enter(keeper);
 	prepare(verdict, access, VERDICT_PASS);
 	verdict->hold_ms = 0;
 	verdict->grant = GRANT_PROCESS;
@@ -163,7 +171,7 @@ enum keeper_status keeper_ask(struct keeper *keeper,
 			access_kind_name(access->kind), err);
 	if (status != KEEPER_OK)
 		prepare(verdict, access, fallback);
-	leave(keeper, status);
+	leave(keeper, status, began);
 	return status;
 }
 
@@ -172,11 +180,12 @@ enum keeper_status keeper_ask_stepped(struct keeper *keeper,
 	enum verdict_kind fallback, struct verdict *verdict, struct error *err)
 {
 	enum keeper_status status;
+	uint64_t began;
 
 	invariant(fallback == VERDICT_PASS || fallback == VERDICT_DENY);
 	if (fallback == VERDICT_PASS)
 		fallback = VERDICT_CONTINUE;
-	enter(keeper);
+	began = enter(keeper);
 	prepare(verdict, access, VERDICT_CONTINUE);
 	status = keeper->ops->stepped(keeper, access, report, verdict, err);
 	if (status == KEEPER_OK && verdict->kind == VERDICT_PASS)
@@ -185,16 +194,17 @@ enum keeper_status keeper_ask_stepped(struct keeper *keeper,
 		status = impossible(keeper, verdict->kind, "step", err);
 	if (status != KEEPER_OK)
 		prepare(verdict, access, fallback);
-	leave(keeper, status);
+	leave(keeper, status, began);
 	return status;
 }
 
 void keeper_tell(struct keeper *keeper, const struct access *access,
 	enum outcome outcome, const uint8_t *final_bytes)
 {
-	enter(keeper);
+	uint64_t began = enter(keeper);
+
 	keeper->ops->told(keeper, access, outcome, final_bytes);
-	leave(keeper, KEEPER_OK);
+	leave(keeper, KEEPER_OK, began);
 }
 
 void keeper_tell_kept(struct keeper *keeper, uint32_t range)

@@ -127,6 +127,8 @@ struct keeper {
 	const struct keeper_ops *ops;
 	void *lock; /* the engine's; taken by the functions below */
 	uint64_t asked, failed; /* under the lock, or atomic if concurrent */
+	bool timed; /* set before the run: measure ticks */
+	uint64_t ticks; /* spent in access(), stepped() and told(); atomic */
 };
 
 /* For implementers: at creation; -ENOMEM. */

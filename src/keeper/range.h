@@ -34,7 +34,7 @@ struct range_link {
 	enum verdict_kind fallback; /* VERDICT_PASS or VERDICT_DENY */
 	struct filter *filter; /* owned; NULL: every access */
 	_Atomic enum range_link_state state;
-	_Atomic uint64_t asked, filtered; /* accesses */
+	_Atomic uint64_t asked, filtered; /* accesses; asked: or told */
 };
 
 #define RANGE_LINKS_MAX 8

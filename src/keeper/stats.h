@@ -61,8 +61,27 @@ struct stats_site {
 struct stats_site *stats_get_sites(
 	struct stats *stats, size_t *out_count, uint64_t *out_others);
 
+/* Stops by what they were, as the session tells them apart. */
+enum stats_trap {
+	STATS_TRAP_USEFUL, /* a kept byte was touched */
+	STATS_TRAP_MATE, /* only other bytes of a kept page */
+	STATS_TRAP_SPURIOUS, /* no kept page any more */
+	STATS_TRAP_MAX
+};
+
 /* What others have counted. */
 struct stats_numbers {
+	bool running; /* the run is not over */
+	double seconds; /* so far */
+	uint64_t steps; /* instructions single-stepped */
+	uint64_t holds; /* accesses left suspended for a while */
+	uint64_t still_held; /* of them, those never resumed */
+	uint64_t verified_bytes; /* compared for missed */
+	uint64_t traps[STATS_TRAP_MAX];
+	/* Where the time went, when it was measured: of stops (keepers
+	 * included) here, of keepers in struct keeper. Else 0. */
+	double ns_per_tick;
+	uint64_t trap_ticks[STATS_TRAP_MAX];
 	uint64_t page_mates; /* accesses beside kept bytes, performed silently */
 	uint64_t waits; /* accesses that waited for another's step or keeper */
 	uint64_t keeper_errors; /* errors and timeouts, the default applied */

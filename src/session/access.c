@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/ticks.h"
 #include "session/session_impl.h"
 
 /* Where an access that led nowhere new stops being patience. */
@@ -356,7 +357,6 @@ static bool touches_closed(const struct worker *w)
 /* The stop had no reason any more: the page was opened meanwhile. */
 static enum carried spurious(struct worker *w)
 {
-	atomic_fetch_add(&w->session->spurious, 1);
 	w->spurious_run =
 		w->spurious_ip == w->regs.rip ? w->spurious_run + 1 : 1;
 	w->spurious_ip = w->regs.rip;
@@ -369,6 +369,15 @@ static enum carried spurious(struct worker *w)
 		target_thread_index(w->thread),
 		(unsigned long long)w->regs.rip);
 	return CARRIED_STOP;
+}
+
+/* Of several elements of a rep form, one that was kept counts. */
+static void note_trap(struct worker *w)
+{
+	if (w->event_count)
+		w->trap = TRAP_USEFUL;
+	else if (w->trap == TRAP_SPURIOUS)
+		w->trap = TRAP_MATE;
 }
 
 static enum carried carry_once(struct worker *w, bool first)
@@ -384,6 +393,7 @@ static enum carried carry_once(struct worker *w, bool first)
 		plan_lock(w);
 		carried = decide(w);
 		plan_unlock(w);
+		note_trap(w);
 		if (carried == CARRIED_AGAIN)
 			hold_numbers(w);
 	} while (carried == CARRIED_AGAIN);
@@ -408,9 +418,18 @@ static enum carried carry(struct worker *w)
 	return carried;
 }
 
+static void count_trap(struct session *s, enum session_trap trap, uint64_t began)
+{
+	atomic_fetch_add_explicit(&s->traps[trap], 1, memory_order_relaxed);
+	if (s->config.timed)
+		atomic_fetch_add_explicit(&s->trap_ticks[trap],
+			ticks_now() - began, memory_order_relaxed);
+}
+
 enum target_resume access_stop(void *ctx, struct target_thread *thread)
 {
 	struct session *s = ctx;
+	uint64_t began = s->config.timed ? ticks_now() : 0;
 	struct worker *w = session_worker(s, thread);
 	enum carried carried;
 
@@ -420,7 +439,7 @@ enum target_resume access_stop(void *ctx, struct target_thread *thread)
 		session_current = NULL;
 		return TARGET_RESUME;
 	}
-	atomic_fetch_add_explicit(&s->stops, 1, memory_order_relaxed);
+	w->trap = TRAP_SPURIOUS;
 	pthread_rwlock_rdlock(&s->bindings_lock);
 	carried = carry(w);
 	pthread_rwlock_unlock(&s->bindings_lock);
@@ -428,6 +447,7 @@ enum target_resume access_stop(void *ctx, struct target_thread *thread)
 	request_settle(s);
 	if (carried == CARRIED_FAULT)
 		target_thread_fault(thread, &w->fault);
+	count_trap(s, w->trap, began);
 	if (carried != CARRIED_STOP)
 		return TARGET_RESUME;
 	atomic_store(&s->stopping, true);

@@ -24,7 +24,7 @@ static struct kept_piece piece_of(const struct binding *b)
 }
 
 /* Before a frame's bytes get out of sight: did every store pass by us? */
-static void verify(struct session *s, const struct binding *b)
+static void verify(struct session *s, const struct binding *b, bool last)
 {
 	struct kept_page *page = kept_map_find(s->map, b->frame);
 	const struct kept_piece *piece;
@@ -33,7 +33,7 @@ static void verify(struct session *s, const struct binding *b)
 	if (!b->bytes || kept_page_is_open(page))
 		return; /* nothing to compare, or granted to all */
 	pthread_mutex_lock(&s->report_mutex);
-	s->verified_bytes += b->count;
+	s->verified_bytes += last ? b->count : 0;
 	if (!kept_page_verify(page, b->bytes, &piece, &index)) {
 		if (!s->missed++)
 			snprintf(s->missed_why, sizeof(s->missed_why),
@@ -59,7 +59,7 @@ static void unbind(struct session *s, struct binding *b)
 
 	if (!b->bound)
 		return;
-	verify(s, b);
+	verify(s, b, true);
 	b->bound = false;
 	kept_page_lock(page);
 	empty = kept_page_unbind(page, b->range, b->first);
@@ -357,12 +357,12 @@ int bind_devices(struct session *s, struct error *err)
 	return ret;
 }
 
-void bind_verify_all(struct session *s)
+void bind_verify_all(struct session *s, bool last)
 {
 	pthread_rwlock_wrlock(&s->bindings_lock);
 	for (size_t i = 0; i < s->binding_count; i++)
 		if (s->bindings[i].bound)
-			verify(s, &s->bindings[i]);
+			verify(s, &s->bindings[i], last);
 	pthread_rwlock_unlock(&s->bindings_lock);
 }
 

@@ -145,6 +145,8 @@ static enum carried ask_pieces(struct worker *w, struct copying *c)
 	}
 	if (!seq)
 		atomic_fetch_add(&w->session->page_mates, 1);
+	atomic_fetch_add(
+		&w->session->traps[seq ? TRAP_USEFUL : TRAP_MATE], 1);
 	return carried;
 }
 
@@ -197,7 +199,6 @@ enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
 
 	if (!w || copy->size > ARCH_PAGE_SIZE - c.span.first)
 		return TARGET_COPY_FAULT;
-	atomic_fetch_add_explicit(&s->stops, 1, memory_order_relaxed);
 	pthread_rwlock_rdlock(&s->bindings_lock);
 	if (target_translate(s->config.target, copy->space, copy->address,
 		    access_writes(copy->kind) ? ACCESS_STORE : ACCESS_LOAD,

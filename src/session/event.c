@@ -473,6 +473,9 @@ static void tell_link(struct range_link *link, const struct event *event,
 			&link->filtered, 1, memory_order_relaxed);
 		return;
 	}
+	if (!link->keeper->ops->access)
+		atomic_fetch_add_explicit(
+			&link->asked, 1, memory_order_relaxed);
 	keeper_tell(link->keeper, &event->access, event->outcome, final_bytes);
 }
 

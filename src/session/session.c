@@ -278,7 +278,7 @@ int session_run(
 		ret = find_ordered(s, err);
 	if (!ret)
 		ret = target_run(s->config.target, &handler, out_result, err);
-	bind_verify_all(s);
+	bind_verify_all(s, true);
 	return ret;
 }
 
@@ -287,19 +287,26 @@ static void add_waits(void *ctx, struct kept_page *page)
 	*(uint64_t *)ctx += kept_page_waits(page);
 }
 
-void session_summary(const struct session *s, struct session_summary *out)
+void session_check(struct session *s)
+{
+	bind_verify_all(s, false);
+}
+
+void session_summary(struct session *s, struct session_summary *out)
 {
 	*out = (struct session_summary){
-		.stops = atomic_load(&s->stops),
 		.page_mates = atomic_load(&s->page_mates),
-		.spurious = atomic_load(&s->spurious),
 		.steps = atomic_load(&s->steps),
 		.holds = atomic_load(&s->holds),
 		.still_held = atomic_load(&s->held_count),
 		.keeper_errors = atomic_load(&s->keeper_errors),
-		.missed = s->missed,
-		.verified_bytes = s->verified_bytes,
 	};
+	for (int i = 0; i < TRAP_MAX; i++) {
+		out->traps[i] = atomic_load(&s->traps[i]);
+		out->stops += out->traps[i];
+		out->trap_ticks[i] = atomic_load(&s->trap_ticks[i]);
+	}
+	out->spurious = out->traps[TRAP_SPURIOUS];
 	for (int i = 0; i < ACCESS_KIND_MAX; i++) {
 		out->by_kind[i] = atomic_load(&s->by_kind[i]);
 		out->accesses += out->by_kind[i];
@@ -310,7 +317,11 @@ void session_summary(const struct session *s, struct session_summary *out)
 		out->never_bound +=
 			!range_set_get(s->config.ranges, i)->ever_bound;
 	kept_map_each(s->map, add_waits, &out->waits);
+	pthread_mutex_lock(&s->report_mutex);
+	out->missed = s->missed;
+	out->verified_bytes = s->verified_bytes;
 	memcpy(out->missed_why, s->missed_why, sizeof(out->missed_why));
+	pthread_mutex_unlock(&s->report_mutex);
 }
 
 size_t session_read(struct session *s, uint64_t process, uint64_t va,

@@ -24,6 +24,7 @@ struct session_config {
 	struct target *target;
 	struct range_set *ranges;
 	struct names *names; /* learns the processes as they start */
+	bool timed; /* measure what stops cost (ticks below) */
 	struct trace_sink *sink; /* NULL: accesses are not written */
 	/* An access has been decided; for statistics. Any thread, several at
 	 * once. May be NULL. */
@@ -32,6 +33,14 @@ struct session_config {
 	/* Complete lines for people: faults, keeper errors, stops. */
 	void (*report)(void *ctx, const char *text, size_t len);
 	void *ctx;
+};
+
+/* What a stop at a closed page turned out to be. */
+enum session_trap {
+	TRAP_USEFUL, /* it touched a kept byte */
+	TRAP_MATE, /* it missed every kept byte of its pages */
+	TRAP_SPURIOUS, /* the page was open again by then */
+	TRAP_MAX
 };
 
 struct session_summary {
@@ -51,6 +60,9 @@ struct session_summary {
 	uint64_t missed;
 	char missed_why[512]; /* the first of them, and known reasons */
 	uint64_t verified_bytes; /* kept bytes compared with their shadow */
+	/* Stops by what they were, and base/ticks.h ticks from a stop to the
+	 * thread's going on, keepers included (0 unless timed). */
+	uint64_t traps[TRAP_MAX], trap_ticks[TRAP_MAX];
 };
 
 /* config is copied; what it points to must outlive the session. */
@@ -63,8 +75,14 @@ int session_run(struct session *session, struct target_result *out_result,
 	struct error *err);
 
 /* Counters so far (any thread), complete after session_run(). */
-void session_summary(
-	const struct session *session, struct session_summary *out);
+void session_summary(struct session *session, struct session_summary *out);
+
+/*
+ * Compare all kept bytes with what the accesses seen so far leave, now: then
+ * the summary's missed is of this moment. From any thread but one that is
+ * inside a keeper's callback; accesses wait meanwhile.
+ */
+void session_check(struct session *session);
 
 /*
  * How a held access ends: value (size bytes, the access's) for serve. From any

@@ -94,6 +94,7 @@ struct worker {
 	size_t arena_used, arena_capacity;
 
 	uint64_t spurious_ip, spurious_run;
+	enum session_trap trap; /* this stop, so far */
 	struct held *held; /* this stop's earlier answers, or NULL */
 };
 
@@ -141,7 +142,8 @@ struct session {
 	_Atomic uint64_t seq;
 	_Atomic uint64_t by_kind[ACCESS_KIND_MAX];
 	_Atomic uint64_t by_outcome[OUTCOME_MAX];
-	_Atomic uint64_t stops, page_mates, spurious, steps, keeper_errors;
+	_Atomic uint64_t page_mates, steps, keeper_errors;
+	_Atomic uint64_t traps[TRAP_MAX], trap_ticks[TRAP_MAX];
 	_Atomic uint64_t holds;
 
 	/* Suspended accesses; count is read without the mutex. */
@@ -189,8 +191,8 @@ void bind_resync(struct session *session, struct kept_page *page);
  * take back all its bindings. */
 int bind_live(struct session *session, struct range *range, struct error *err);
 void bind_release(struct session *session, const struct range *range);
-/* The run is over: compare what is still bound with its shadow. */
-void bind_verify_all(struct session *session);
+/* Compare what is bound with its shadow. last: the run is over. */
+void bind_verify_all(struct session *session, bool last);
 
 /* plan.c */
 /*

@@ -191,6 +191,12 @@ static const struct trace_names names = {
 	.text = name_text,
 };
 
+static const struct keeper_ops asked_ops = { .name = "asked" };
+static const struct keeper_ops told_ops = { .name = "told" };
+static struct keeper asked_keeper = { .ops = &asked_ops, .asked = 11,
+	.failed = 1, .ticks = 2200 };
+static struct keeper told_keeper = { .ops = &told_ops, .asked = 10 };
+
 struct run {
 	struct stats *stats;
 	struct range_set *ranges;
@@ -212,10 +218,14 @@ static struct run a_run(void)
 	};
 	struct access a = an_access(ACCESS_RMW, 0x401010);
 
-	range_set_add(run.ranges, "counter", fake_images, 2, NULL,
+	range_set_add(run.ranges, "counter", fake_images, 2, &asked_keeper,
 		VERDICT_PASS, NULL, NULL);
-	range_set_add(run.ranges, "counts", fake_images, 2, NULL, VERDICT_PASS,
-		NULL, NULL);
+	range_set_add(run.ranges, "counter", fake_images, 2, &told_keeper,
+		VERDICT_PASS, NULL, NULL);
+	range_set_get(run.ranges, 0)->links[0].asked = 10;
+	range_set_get(run.ranges, 0)->links[1].asked = 9;
+	range_set_add(run.ranges, "counts", fake_images, 2, &asked_keeper,
+		VERDICT_PASS, NULL, NULL);
 	for (a.seq = 1; a.seq <= 10; a.seq++)
 		stats_count(run.stats, &a, OUTCOME_PASS);
 	a = an_access(ACCESS_IPC_SRC, 0x401020);
@@ -239,6 +249,13 @@ static void the_summary_for_people(void **state)
 
 	(void)state;
 	run.numbers.keeper_errors = 1;
+	run.numbers.steps = 5;
+	run.numbers.holds = 2;
+	run.numbers.still_held = 1;
+	run.numbers.seconds = 0.001;
+	run.numbers.ns_per_tick = 0.5;
+	run.numbers.traps[STATS_TRAP_USEFUL] = 11;
+	run.numbers.trap_ticks[STATS_TRAP_USEFUL] = 44000;
 	stats_print(run.stats, run.ranges, &names, &run.numbers,
 		TRACE_SINK_TEXT, 1, &run.out);
 	assert_string_equal(buf_str(&run.out),
@@ -246,11 +263,23 @@ static void the_summary_for_people(void **state)
 		"outcomes      10 pass, 1 deny\n"
 		"page-mates    3\n"
 		"waited        2\n"
+		"steps         5\n"
+		"held          2, 1 never resumed\n"
 		"keeper errors 1\n"
 		"missed        0 (kept bytes are as recorded)\n"
 		"ranges\n"
 		"  counter: 10 (10 rmw)\n"
+		"    asked: asked 10\n"
+		"    told: asked 9\n"
 		"  counts: 1 (1 ipc_src)\n"
+		"keepers\n"
+		"  asked: asked 11, failed 1; 100 ns each, 0.00 ms, "
+		"0.1 % of the run\n"
+		"  told: asked 10; 0 ns each, 0.00 ms, 0.0 % of the run\n"
+		"traps\n"
+		"  useful: 11; 2000 ns each, 0.02 ms, 2.2 % of the run\n"
+		"  page_mate: 0; 0 ns each, 0.00 ms, 0.0 % of the run\n"
+		"  spurious: 0; 0 ns each, 0.00 ms, 0.0 % of the run\n"
 		"instructions  2 distinct\n"
 		"    count     load    store      rmw    fetch     copy  "
 		"first..last  where\n"
@@ -294,8 +323,10 @@ static void the_summary_for_programs(void **state)
 		"\"outcomes\":{\"pass\":10,\"serve\":0,\"absorb\":0,"
 		"\"deny\":1,\"step\":0,\"rollback\":0,\"stop\":0,"
 		"\"unemulatable\":0,\"fault\":0},"
-		"\"page_mates\":3,\"waits\":2,\"keeper_errors\":0,"
-		"\"missed\":null,"
+		"\"running\":false,\"seconds\":0.000000,"
+		"\"page_mates\":3,\"waits\":2,\"steps\":0,\"holds\":0,"
+		"\"still_held\":0,\"keeper_errors\":0,"
+		"\"verified_bytes\":0,\"missed\":null,"
 		"\"missed_why\":\"kept bytes are as recorded\","
 		"\"ranges\":["
 		"{\"range\":\"counter\",\"address\":\"0x404010\","
@@ -305,7 +336,10 @@ static void the_summary_for_programs(void **state)
 		"\"syscall_store\":0},"
 		"\"outcomes\":{\"pass\":10,\"serve\":0,\"absorb\":0,"
 		"\"deny\":0,\"step\":0,\"rollback\":0,\"stop\":0,"
-		"\"unemulatable\":0,\"fault\":0}},"
+		"\"unemulatable\":0,\"fault\":0},"
+		"\"keepers\":[{\"keeper\":\"asked\",\"asked\":10,"
+		"\"filtered\":0},{\"keeper\":\"told\",\"asked\":9,"
+		"\"filtered\":0}]},"
 		"{\"range\":\"counts\",\"address\":\"0x404020\","
 		"\"length\":64,\"accesses\":1,"
 		"\"kinds\":{\"load\":0,\"store\":0,\"rmw\":0,\"fetch\":0,"
@@ -313,7 +347,15 @@ static void the_summary_for_programs(void **state)
 		"\"syscall_store\":0},"
 		"\"outcomes\":{\"pass\":0,\"serve\":0,\"absorb\":0,"
 		"\"deny\":1,\"step\":0,\"rollback\":0,\"stop\":0,"
-		"\"unemulatable\":0,\"fault\":0}}],"
+		"\"unemulatable\":0,\"fault\":0},"
+		"\"keepers\":[{\"keeper\":\"asked\",\"asked\":0,"
+		"\"filtered\":0}]}],"
+		"\"keepers\":[{\"keeper\":\"asked\",\"asked\":11,"
+		"\"failed\":1,\"ns\":null},{\"keeper\":\"told\","
+		"\"asked\":10,\"failed\":0,\"ns\":null}],"
+		"\"traps\":{\"useful\":{\"count\":0,\"ns\":null},"
+		"\"page_mate\":{\"count\":0,\"ns\":null},"
+		"\"spurious\":{\"count\":0,\"ns\":null}},"
 		"\"instructions\":["
 		"{\"process\":\"count\",\"pid\":1,\"ip\":\"0x401010\","
 		"\"symbol\":\"main+0x10\",\"line\":\"count.c:7\","

@@ -861,6 +861,39 @@ static void a_failing_keeper_has_its_default_applied(void **state)
 	assert_non_null(strstr(f->said, "`deny' applies"));
 }
 
+/* On demand, while it runs: each store that slipped past is found once. */
+static void check_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+	struct session_summary now;
+
+	(void)fake;
+	session_check(f->session);
+	session_summary(f->session, &now);
+	assert_int_equal(now.missed, 0);
+	set_memory(f, X, 0x0100);
+	session_check(f->session);
+	session_check(f->session);
+	session_summary(f->session, &now);
+	assert_int_equal(now.missed, 1);
+	GPR(f, RBX) = X;
+	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
+	assert_int_equal(GPR(f, RAX), 0x0100);
+}
+
+static void memory_is_checked_on_demand(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, check_body);
+	assert_int_equal(f->summary.missed, 1);
+	assert_int_equal(f->summary.verified_bytes, 8);
+	assert_int_equal(f->summary.traps[TRAP_USEFUL], 1);
+	assert_int_equal(f->summary.traps[TRAP_MATE], 0);
+	assert_int_equal(f->summary.trap_ticks[TRAP_USEFUL], 0);
+}
+
 static void slip_body(struct fake_target *fake, void *ctx)
 {
 	(void)fake;
@@ -1376,6 +1409,7 @@ int main(void)
 		TEST(a_device_load_is_what_the_keeper_serves),
 		TEST(a_failing_keeper_has_its_default_applied),
 		TEST(a_store_that_slipped_past_is_found),
+		TEST(memory_is_checked_on_demand),
 		TEST(a_range_follows_its_mappings),
 		TEST(the_kernels_copies_are_accesses_too),
 		TEST(a_denied_copy_leaves_memory_alone),
