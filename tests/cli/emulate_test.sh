@@ -41,8 +41,14 @@ check "a division by zero" 0 '"fault":{"name":"#DE","vector":0,"error_code":0}' 
 	'{"bytes":"f733","regs":{"rbx":4096},"memory":[{"address":4096,"bytes":"00000000"}]}'
 check "a misaligned movaps" 0 '"name":"#GP"' \
 	'{"bytes":"0f2803","regs":{"rbx":4097},"memory":['"$eight"']}'
-check "alignment is demanded on request" 0 '"name":"#AC"' \
-	'{"bytes":"8b03","alignment_check":true,"regs":{"rbx":4097,"rflags":"0x40202"},"memory":['"$eight"']}'
+if [ "${CUSTOS_TEST_SCALE:-}" = slow ]; then
+	echo "# skipped: QEMU's CPU does not check alignment"
+	number=$((number + 1))
+	echo "ok $number - alignment is demanded on request # SKIP"
+else
+	check "alignment is demanded on request" 0 '"name":"#AC"' \
+		'{"bytes":"8b03","alignment_check":true,"regs":{"rbx":4097,"rflags":"0x40202"},"memory":['"$eight"']}'
+fi
 check "and not without" 0 '"status":"ok"' \
 	'{"bytes":"8b03","regs":{"rbx":4097,"rflags":"0x40202"},"memory":['"$eight"']}'
 check "one element of a rep form" 0 '"rcx":"0x2"' \
