@@ -15,7 +15,7 @@ _custos_symbols()
 
 _custos()
 {
-	local cur prev command options
+	local cur prev command options verbs
 	COMPREPLY=()
 	cur=${COMP_WORDS[COMP_CWORD]}
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
@@ -23,7 +23,7 @@ _custos()
 
 	if ((COMP_CWORD == 1)); then
 		COMPREPLY=($(compgen -W \
-			'run doctor decode emulate help --help --version' -- "$cur"))
+			'run trace doctor decode emulate help --help --version' -- "$cur"))
 		return
 	fi
 	case $command in
@@ -67,18 +67,27 @@ _custos()
 		--budget) return ;;
 		esac
 		;;
+	trace)
+		# VERB: its options, one line each.
+		verbs=''
+		if ((COMP_CWORD == 2)); then
+			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
+			return
+		fi
+		options='--help'
+		;;
 	doctor) options='--json --help' ;;
 	emulate) options='--help' ;;
 	decode) options='--json --address --help' ;;
 	help)
-		COMPREPLY=($(compgen -W 'run doctor decode emulate' -- "$cur"))
+		COMPREPLY=($(compgen -W 'run trace doctor decode emulate' -- "$cur"))
 		return
 		;;
 	*) return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
-	elif [[ $command == run ]]; then
+	elif [[ $command == run || $command == trace ]]; then
 		compopt -o filenames -o default
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi

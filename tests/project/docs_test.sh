@@ -24,6 +24,19 @@ for command in $commands; do
 		continue
 	fi
 	help=$("$CUSTOS" "$command" --help)
+	if [ "$command" = trace ]; then
+		for verb in $(printf '%s\n' "$help" |
+			sed -n 's/^  \([a-z]*\)  *.*/\1/p'); do
+			help="$help
+$("$CUSTOS" trace "$verb" --help)"
+			if grep -q "^		verbs='.*\<$verb\>" tools/custos.bash &&
+				grep -q "^.Ss $verb\>" "$page"; then
+				echo "ok - trace $verb is documented"
+			else
+				echo "not ok - trace $verb: man page, completion"
+			fi
+		done
+	fi
 	for option in $(printf '%s\n' "$help" | options_of); do
 		word=$(printf '%s' "$option" | sed 's/^--//')
 		if grep -qE -- "(Fl |, )-$word( |\$)" "$page" &&

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* custos trace: the verbs, and their help. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/trace.h"
+
+const struct trace_verb trace_verbs[] = {
+	{ 0 },
+};
+
+static const struct trace_verb *find_verb(const char *name)
+{
+	for (const struct trace_verb *verb = trace_verbs; verb->name; verb++)
+		if (!strcmp(verb->name, name))
+			return verb;
+	return NULL;
+}
+
+static void list_verbs(FILE *out)
+{
+	fputs("Usage: custos trace VERB [OPTIONS] FILE...\n"
+	      "\n"
+	      "Ask a recorded run (custos run -r FILE). The verbs:\n",
+		out);
+	for (const struct trace_verb *verb = trace_verbs; verb->name; verb++)
+		fprintf(out, "  %-9s %s\n", verb->name, verb->help);
+	fputs("\n`custos trace VERB --help' explains a verb.\n\n"
+	      "  -h, --help            this text\n",
+		out);
+}
+
+static int explain(const struct trace_verb *verb)
+{
+	printf("Usage: custos trace %s %s\n\n%c%s.\n\n%s"
+	       "  -h, --help            this text\n",
+		verb->name, verb->args,
+		verb->help[0] & ~('a' - 'A'), verb->help + 1, verb->more);
+	return fflush(stdout) ? CLI_FAILED : CLI_OK;
+}
+
+static bool asks_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return true;
+	return false;
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	const struct trace_verb *verb;
+	char name[64];
+
+	if (argc < 2) {
+		list_verbs(stderr);
+		return CLI_FAILED;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		list_verbs(stdout);
+		return fflush(stdout) ? CLI_FAILED : CLI_OK;
+	}
+	verb = find_verb(argv[1]);
+	if (!verb)
+		return cmd_usage_error(
+			"trace", "there is no verb `%s'", argv[1]);
+	if (asks_help(argc - 1, argv + 1))
+		return explain(verb);
+	snprintf(name, sizeof(name), "custos trace %s", verb->name);
+	argv[1] = name;
+	return verb->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs of `custos trace'. One verb, one trace_<verb>.c, one row of the
+ * table in cmd_trace.c.
+ */
+#ifndef CUSTOS_CLI_TRACE_H
+#define CUSTOS_CLI_TRACE_H
+
+struct trace_verb {
+	const char *name;
+	const char *args; /* synopsis behind the name */
+	const char *help; /* one line */
+	/* What `custos trace NAME --help' prints behind usage and help: whole
+	 * lines about options. --help and -h are answered for every verb. */
+	const char *more;
+	/* argv[0] is "custos trace NAME", for getopt's messages; returns the
+	 * exit code. */
+	int (*run)(int argc, char **argv);
+};
+
+/* All verbs; ends with a NULL name. */
+extern const struct trace_verb trace_verbs[];
+
+#endif
