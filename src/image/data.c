@@ -32,18 +32,27 @@ static bool add_variable(struct debug_info *debug, const struct variable *v)
 	return true;
 }
 
-/* A location that is one fixed address. */
+/* A location that is one fixed address: in place, or, as clang writes it, an
+ * index into the table of addresses. */
 static bool fixed_address(Dwarf_Die *die, uint64_t *out)
 {
-	Dwarf_Attribute attr;
+	Dwarf_Attribute attr, indexed;
+	Dwarf_Addr address;
 	Dwarf_Op *ops;
 	size_t count;
 
 	if (!dwarf_attr_integrate(die, DW_AT_location, &attr) ||
-		dwarf_getlocation(&attr, &ops, &count) || count != 1 ||
-		ops[0].atom != DW_OP_addr)
+		dwarf_getlocation(&attr, &ops, &count) || count != 1)
 		return false;
-	*out = ops[0].number;
+	if (ops[0].atom == DW_OP_addr) {
+		*out = ops[0].number;
+		return true;
+	}
+	if (ops[0].atom != DW_OP_addrx ||
+		dwarf_getlocation_attr(&attr, &ops[0], &indexed) ||
+		dwarf_formaddr(&indexed, &address))
+		return false;
+	*out = address;
 	return true;
 }
 
