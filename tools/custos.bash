@@ -35,6 +35,12 @@ _custos()
 			--default --budget --trust-script --kernel
 			--quiet --help'
 		case $prev in
+		--log | --watch | --who | --guard | --freeze | --uninit | \
+			--inject)
+			COMPREPLY=($(compgen -W '$(_custos_symbols)' -- "$cur"))
+			compopt -o nospace
+			return
+			;;
 		-k | --keep)
 			COMPREPLY=($(compgen -W '$(_custos_symbols) device:' \
 				-- "$cur"))
