@@ -29,6 +29,7 @@ struct kept_page {
 	pthread_mutex_t mutex;
 	bool held;
 	struct waiter *head, *tail;
+	uint64_t arrived, served; /* the n-th to come is the n-th to have it */
 	_Atomic uint64_t waits; /* read without the mutex */
 
 	/* guarded by the FIFO lock */
@@ -208,10 +209,14 @@ frame_t kept_page_frame(const struct kept_page *page)
 void kept_page_lock(struct kept_page *page)
 {
 	struct waiter self = { 0 };
+	uint64_t ticket;
 
 	pthread_mutex_lock(&page->mutex);
+	ticket = page->arrived++;
 	if (!page->held) {
 		page->held = true;
+		invariant(ticket == page->served);
+		page->served++;
 		pthread_mutex_unlock(&page->mutex);
 		return;
 	}
@@ -224,6 +229,8 @@ void kept_page_lock(struct kept_page *page)
 	page->tail = &self;
 	while (!self.granted)
 		pthread_cond_wait(&self.granted_cond, &page->mutex);
+	invariant(ticket == page->served);
+	page->served++;
 	pthread_mutex_unlock(&page->mutex);
 	pthread_cond_destroy(&self.granted_cond);
 }
@@ -255,6 +262,8 @@ bool kept_page_trylock(struct kept_page *page)
 	pthread_mutex_lock(&page->mutex);
 	free = !page->held;
 	page->held = true;
+	page->arrived += free;
+	page->served += free;
 	pthread_mutex_unlock(&page->mutex);
 	return free;
 }

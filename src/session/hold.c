@@ -172,7 +172,8 @@ static struct held *held_create(const struct worker *w)
 	if (!h)
 		return NULL;
 	h->process = w->process->id;
-	h->rip = w->regs.rip;
+	/* Not where regs are: it may have been stepped, to be taken back. */
+	h->rip = w->events[0].access.ip;
 	h->answers = calloc(w->event_count, sizeof(*h->answers));
 	for (size_t i = 0; h->answers && i < w->event_count; i++) {
 		if (!w->events[i].decided)

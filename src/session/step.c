@@ -367,44 +367,64 @@ static void amend(struct worker *w, struct event *event, const uint8_t *bytes)
 	}
 }
 
-/* A served rmw: as if memory had held the value, so once more from there. */
-static enum carried step_again_on(
-	struct worker *w, struct event *event, const struct before *before)
+static bool is_served_rmw(const struct event *event)
+{
+	return event->outcome == OUTCOME_SERVE &&
+		event->access.kind == ACCESS_RMW;
+}
+
+/* Served rmws: as if memory had held the values, so once more from there. */
+static enum carried step_again(struct worker *w, const struct before *before)
 {
 	enum carried carried;
 
 	roll_back(w, before);
-	amend(w, event, event->verdict.value);
+	for (size_t i = 0; i < w->event_count; i++)
+		if (is_served_rmw(&w->events[i]))
+			amend(w, &w->events[i], w->events[i].verdict.value);
 	carried = cpu_step(w);
 	if (carried == CARRIED_DONE)
 		read_back(w);
 	return carried;
 }
 
-/* Keepers that did not ask for the step judge its stores now. */
+static bool stops_asking(enum carried carried)
+{
+	return carried == CARRIED_FAULT || carried == CARRIED_STOP ||
+		carried == CARRIED_HOLD;
+}
+
+/* Keepers that did not ask for the step judge its stores now; those who
+ * answered before another one asked for it get what they said. */
 static enum carried judge_stores(struct worker *w, const struct before *before)
 {
+	enum carried carried = CARRIED_DONE;
+	bool again = false;
+
 	for (size_t i = 0; i < w->event_count; i++) {
 		struct event *event = &w->events[i];
-		enum carried carried;
 
-		if (event->decided || !access_writes(event->access.kind))
+		if (!access_writes(event->access.kind))
 			continue;
-		carried = access_ask(w, event);
-		if (carried == CARRIED_FAULT || carried == CARRIED_STOP ||
-			carried == CARRIED_HOLD)
+		if (!event->decided)
+			carried = access_ask(w, event);
+		if (stops_asking(carried))
 			return carried;
-		if (event->outcome == OUTCOME_SERVE &&
-			event->access.kind == ACCESS_RMW) {
-			carried = step_again_on(w, event, before);
-			if (carried != CARRIED_DONE)
-				return carried;
-		} else if (event->outcome == OUTCOME_SERVE)
-			amend(w, event, event->verdict.value);
-		else if (event->outcome == OUTCOME_ABSORB)
-			amend(w, event, event->access.old_bytes);
+		again |= is_served_rmw(event);
 	}
-	return CARRIED_DONE;
+	carried = again ? step_again(w, before) : CARRIED_DONE;
+	for (size_t i = 0; i < w->event_count && !carried; i++) {
+		struct event *event = &w->events[i];
+
+		if (!access_writes(event->access.kind))
+			continue;
+		if (event->outcome == OUTCOME_ABSORB)
+			amend(w, event, event->access.old_bytes);
+		else if (event->outcome == OUTCOME_SERVE &&
+			!is_served_rmw(event))
+			amend(w, event, event->verdict.value);
+	}
+	return carried;
 }
 
 /* Reads nobody was asked about yet. */
@@ -417,8 +437,7 @@ static enum carried ask_reads_left(struct worker *w)
 		if (event->decided || access_writes(event->access.kind))
 			continue;
 		carried = access_ask(w, event);
-		if (carried == CARRIED_FAULT || carried == CARRIED_STOP ||
-			carried == CARRIED_HOLD)
+		if (stops_asking(carried))
 			return carried;
 	}
 	return CARRIED_DONE;

@@ -142,6 +142,7 @@ void guest_run(struct guest_run *run)
 		s.keeper = keeper_pass_create();
 	if (!s.names || !s.ranges || !s.keeper)
 		exit(1);
+	run->ranges = s.ranges;
 	open_image(&s, &err);
 	add_ranges(&s, &err);
 	create_target(&s, &err);

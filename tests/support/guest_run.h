@@ -24,6 +24,7 @@ struct guest_run {
 	double seconds; /* of session_run() alone */
 	/* during the run, for keepers */
 	struct session *session;
+	struct range_set *ranges;
 };
 
 /* Ends the process with a message when it cannot. */
