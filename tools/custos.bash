@@ -28,7 +28,8 @@ _custos()
 	fi
 	case $command in
 	run)
-		options='--keep --script --output --module --cpus --memory
+		options='--keep --script --output --record --regs --stacks
+			--module --cpus --memory
 			--json --cost --print --when --plugin --log --watch
 			--who --guard --freeze --uninit --inject
 			--race --lockcheck

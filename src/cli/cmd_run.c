@@ -90,8 +90,8 @@ static int open_sink(struct run *run)
 
 	/* Scripts and built-ins speak for themselves, unless more is asked
 	 * for. */
-	if ((o->script || !o->plain_count) && !o->output && !o->print &&
-		!o->json)
+	if ((o->script || !o->plain_count || o->record) && !o->output &&
+		!o->print && !o->json)
 		return CLI_OK;
 	if (trace_sink_open(o->output, STDERR_FILENO,
 		    o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
@@ -149,6 +149,7 @@ static int create_session(struct run *run)
 		.names = run->names,
 		.sink = run->sink,
 		.timed = run->options.cost,
+		.recorder = run_recorder(run),
 		.decided = on_decided,
 		.report = on_report,
 		.ctx = run,
@@ -379,11 +380,12 @@ static int run_all(struct run *run)
 		run_add_ranges, /* resolved against the symbols */
 		run_collect_devices, /* ranges say which devices there are */
 		open_sink, /* before the machine: a full disk shows early */
+		run_open_record,
 		create_target,
 		create_session,
 		run_target,
 	};
-	int code, closed;
+	int code, closed, recorded;
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		code = steps[i](run);
@@ -393,12 +395,15 @@ static int run_all(struct run *run)
 	summarize(run);
 	code = exit_code(run);
 	closed = close_sink(run);
+	recorded = run_close_record(run, code);
+	closed = closed ? closed : recorded;
 	return closed ? closed : code;
 }
 
 static void run_fini(struct run *run)
 {
 	close_sink(run);
+	run_close_record(run, CLI_FAILED);
 	session_destroy(run->session);
 	target_destroy(run->target);
 	range_set_destroy(run->ranges);

@@ -46,6 +46,7 @@ struct run {
 	struct names *names;
 	struct stats *stats;
 	struct trace_sink *sink;
+	struct run_record *record; /* NULL: nothing is recorded */
 	struct target *target;
 	struct session *session;
 	struct target_result result;
@@ -78,5 +79,14 @@ int run_collect_devices(struct run *run); /* ranges name devices */
 void run_start_keepers(struct run *run);
 void run_finish_keepers(struct run *run);
 void run_close_keepers(struct run *run);
+
+/* run_record.c; exit codes as above. */
+int run_open_record(struct run *run); /* when the first ranges are there */
+/* NULL: nothing is recorded. */
+const struct session_recorder *run_recorder(struct run *run);
+/* A word of a script. */
+void run_record_mark(struct run *run, const char *text);
+/* The run has ended with code. */
+int run_close_record(struct run *run, int64_t code);
 
 #endif

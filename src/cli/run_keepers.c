@@ -28,6 +28,11 @@ static void script_print(void *ctx, const char *text, size_t len)
 	}
 }
 
+static void script_mark(void *ctx, const char *text)
+{
+	run_record_mark(ctx, text);
+}
+
 static size_t script_read(
 	void *ctx, uint64_t process, uint64_t va, void *bytes, size_t len)
 {
@@ -95,6 +100,7 @@ static int open_script(struct run *run)
 		.fallback = o->fallback,
 		.names = names_callbacks(run->names),
 		.print = script_print,
+		.mark = script_mark,
 		.read = script_read,
 		.write = script_write,
 		.keep = script_keep,

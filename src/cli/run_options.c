@@ -14,7 +14,7 @@
 #define MEMORY_MIN (UINT64_C(2) << 20)
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
-	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN, OPT_PLUGIN, OPT_COST,
+	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN, OPT_PLUGIN, OPT_COST, OPT_REGS, OPT_STACKS,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
 static const struct option own_options[] = {
@@ -22,6 +22,9 @@ static const struct option own_options[] = {
 	{ "script", required_argument, NULL, 's' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "module", required_argument, NULL, 'm' },
+	{ "record", required_argument, NULL, 'r' },
+	{ "regs", no_argument, NULL, OPT_REGS },
+	{ "stacks", no_argument, NULL, OPT_STACKS },
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -65,6 +68,10 @@ static const char help_end[] =
 	"      --print           print accesses though there is a script\n"
 	"      --cost            measure where the time goes: keepers, traps\n"
 	"  -o, --output FILE     write accesses and summary to FILE, not stderr\n"
+	"  -r, --record FILE     record the run in FILE, for custos trace; accesses\n"
+	"                        are printed only with --print, --json or -o then\n"
+	"      --regs            record the registers before each access\n"
+	"      --stacks          record the return addresses of each access\n"
 	"      --default VERDICT what applies when a keeper fails: pass or deny\n"
 	"      --budget MS       time a script callback may take (default 100)\n"
 	"      --trust-script    give the script io, os, load and require\n"
@@ -231,6 +238,15 @@ static int take(int option, struct run_options *o)
 	case 'o':
 		o->output = optarg;
 		break;
+	case 'r':
+		o->record = optarg;
+		break;
+	case OPT_REGS:
+		o->record_regs = true;
+		break;
+	case OPT_STACKS:
+		o->record_stacks = true;
+		break;
 	case 'q':
 		o->quiet = true;
 		break;
@@ -295,13 +311,17 @@ int run_options_read(int argc, char **argv, struct run_options *out)
 	argv[0] = "custos run"; /* for getopt's own messages */
 	optind = 1;
 	while ((option = getopt_long(
-			argc, argv, "+k:s:o:m:qh", long_options, NULL)) != -1) {
+			argc, argv, "+k:s:o:m:r:qh", long_options, NULL)) != -1) {
 		code = take(option, out);
 		if (code >= 0)
 			return code;
 	}
 	if (optind == argc)
 		return cmd_usage_error("run", "no program was named");
+	if ((out->record_regs || out->record_stacks) && !out->record)
+		return cmd_usage_error("run",
+			"--%s needs -r FILE, where to record them",
+			out->record_regs ? "regs" : "stacks");
 	out->args = argv + optind;
 	out->arg_count = (unsigned)(argc - optind);
 	return -1;

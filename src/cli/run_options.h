@@ -30,6 +30,8 @@ struct run_options {
 	struct run_list modules; /* -m */
 	const char *script; /* -s */
 	const char *output; /* -o; NULL: stderr */
+	const char *record; /* -r; NULL: nothing is recorded */
+	bool record_regs, record_stacks;
 	const char *kernel; /* --kernel; NULL: the built-in one */
 	bool json, print, quiet, trusted, cost;
 	unsigned cpus;

@@ -22,6 +22,8 @@ struct script_options {
 	 * and may not ask the keeper.
 	 */
 	void (*print)(void *ctx, const char *text, size_t len);
+	/* A word for the trace. NULL: nothing is recorded. */
+	void (*mark)(void *ctx, const char *text);
 	/* Look at or change memory of the process of the present access,
 	 * making no access; return how many bytes, from the start. NULL: the
 	 * script gets an error. */

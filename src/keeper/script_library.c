@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The functions custos adds to Lua: print, hex, read, write, symbol, line;
+/* The functions custos adds to Lua: print, mark, hex, read, write, symbol, line;
  * and the table finish() gets. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,6 +38,17 @@ static int print(lua_State *lua)
 		script->options.print(script->options.ctx, text, len);
 	else
 		fwrite(text, 1, len, stdout);
+	return 0;
+}
+
+/* mark(text): a marker among the accesses of a recorded run. */
+static int mark(lua_State *lua)
+{
+	struct script *script = script_of(lua);
+	const char *text = luaL_checkstring(lua, 1);
+
+	if (script->options.mark)
+		script->options.mark(script->options.ctx, text);
 	return 0;
 }
 
@@ -160,6 +171,7 @@ void script_library_fill(lua_State *lua)
 {
 	static const luaL_Reg functions[] = {
 		{ "print", print },
+		{ "mark", mark },
 		{ "hex", hex },
 		{ "symbol", symbol },
 		{ "line", line },

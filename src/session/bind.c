@@ -51,6 +51,31 @@ static void verify(struct session *s, const struct binding *b, bool last)
 	pthread_mutex_unlock(&s->report_mutex);
 }
 
+static uint64_t process_of(const struct binding *b)
+{
+	return b->process ? b->process->id : 0;
+}
+
+/* What the bytes are now. */
+static void record(struct session *s, const struct binding *b)
+{
+	const struct session_recorder *recorder = s->config.recorder;
+
+	if (recorder)
+		recorder->bind(recorder->ctx, process_of(b), b->range,
+			b->offset, b->count,
+			b->bytes ? b->bytes + b->first : NULL);
+}
+
+static void record_unbind(struct session *s, const struct binding *b)
+{
+	const struct session_recorder *recorder = s->config.recorder;
+
+	if (recorder)
+		recorder->unbind(recorder->ctx, process_of(b), b->range,
+			b->offset, b->count);
+}
+
 static void unbind(struct session *s, struct binding *b)
 {
 	struct kept_page *page = kept_map_find(s->map, b->frame);
@@ -61,6 +86,7 @@ static void unbind(struct session *s, struct binding *b)
 		return;
 	verify(s, b, true);
 	b->bound = false;
+	record_unbind(s, b);
 	kept_page_lock(page);
 	empty = kept_page_unbind(page, b->range, b->first);
 	if (empty)
@@ -128,6 +154,7 @@ static void bind_to(struct session *s, struct binding *b,
 		return;
 	}
 	close_granted(s, kept_map_find(s->map, to->frame));
+	record(s, b);
 }
 
 /* Look where the page is now and follow it. */
@@ -371,8 +398,10 @@ void bind_resync(struct session *s, struct kept_page *page)
 	for (size_t i = 0; i < s->binding_count; i++) {
 		const struct binding *b = &s->bindings[i];
 
-		if (b->bound && b->bytes && b->frame == kept_page_frame(page))
-			kept_page_stored(page, b->first, b->count,
-				b->bytes + b->first);
+		if (!b->bound || !b->bytes || b->frame != kept_page_frame(page))
+			continue;
+		kept_page_stored(
+			page, b->first, b->count, b->bytes + b->first);
+		record(s, b);
 	}
 }

@@ -488,6 +488,9 @@ void event_record(
 		&s->by_kind[event->access.kind], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(
 		&s->by_outcome[event->outcome], 1, memory_order_relaxed);
+	if (s->config.recorder)
+		s->config.recorder->access(s->config.recorder->ctx,
+			&event->access, event->outcome, final_bytes);
 	if (s->config.sink && !event->range->silent && !event->left_out)
 		trace_sink_write(s->config.sink, &event->access, event->outcome,
 			final_bytes);

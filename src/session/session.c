@@ -149,6 +149,9 @@ static void on_process_start(void *ctx, struct target_thread *thread,
 	(void)thread;
 	log_debug(LOG_SESSION, "process %llu `%s' starts",
 		(unsigned long long)process->id, process->name);
+	if (s->config.recorder)
+		s->config.recorder->process_start(
+			s->config.recorder->ctx, process);
 	if (names_add_process(s->config.names, process) ||
 		bind_process(s, process))
 		session_say(s,
@@ -171,6 +174,9 @@ static void on_process_exit(void *ctx, struct target_thread *thread,
 	bind_exit(s, process);
 	hold_exit(s, process->id);
 	grant_exit(s, process->id);
+	if (s->config.recorder)
+		s->config.recorder->process_exit(
+			s->config.recorder->ctx, process, code);
 	if (s->config.sink)
 		trace_sink_note(s->config.sink, "process_exit", process->name);
 }
@@ -333,10 +339,34 @@ size_t session_read(struct session *s, uint64_t process, uint64_t va,
 	return p ? target_read(s->config.target, p->space, va, bytes, len) : 0;
 }
 
+/* Kept bytes among [first, end) of a page are others now; bytes is what
+ * first is. */
+static void record_change(struct session *s, uint64_t process,
+	const struct kept_page *page, uint32_t first, uint32_t end,
+	const uint8_t *bytes)
+{
+	const struct session_recorder *recorder = s->config.recorder;
+
+	for (size_t i = kept_page_lower(page, first);
+		recorder && i < kept_page_count(page); i++) {
+		const struct kept_piece *p = kept_page_piece(page, i);
+		uint32_t from = p->first > first ? p->first : first;
+		uint32_t to = p->first + p->count < end ? p->first + p->count :
+							  end;
+
+		if (from >= to)
+			return;
+		recorder->bind(recorder->ctx, process, p->range,
+			p->offset + (from - p->first), to - from,
+			bytes + (from - first));
+	}
+}
+
 /* What a script stores is no access, and no store that slipped past either:
  * tell the shadow. The page may be locked, by this very thread, for which the
  * script decides. */
-static void tell_shadow(struct session *s, space_t space, uint64_t va,
+static void tell_shadow(struct session *s,
+	const struct target_process *process, uint64_t va,
 	const uint8_t *bytes, size_t len)
 {
 	while (len) {
@@ -347,11 +377,14 @@ static void tell_shadow(struct session *s, space_t space, uint64_t va,
 		struct target_page to;
 		struct arch_fault fault;
 
-		if (target_translate(s->config.target, space, va, ACCESS_LOAD,
-			    &to, &fault))
+		if (target_translate(s->config.target, process->space, va,
+			    ACCESS_LOAD, &to, &fault))
 			page = kept_map_find(s->map, to.frame);
-		if (page)
+		if (page) {
 			kept_page_stored(page, first, (uint32_t)count, bytes);
+			record_change(s, process->id, page, first,
+				first + (uint32_t)count, bytes);
+		}
 		va += count;
 		bytes += count;
 		len -= count;
@@ -368,6 +401,6 @@ size_t session_write(struct session *s, uint64_t process, uint64_t va,
 	if (!p)
 		return 0;
 	done = target_write(s->config.target, p->space, va, bytes, len);
-	tell_shadow(s, p->space, va, bytes, done);
+	tell_shadow(s, p, va, bytes, done);
 	return done;
 }

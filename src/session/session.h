@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "keeper/range.h"
 #include "session/names.h"
+#include "session/recorder.h"
 #include "target/target.h"
 #include "trace/sink.h"
 
@@ -26,6 +27,7 @@ struct session_config {
 	struct names *names; /* learns the processes as they start */
 	bool timed; /* measure what stops cost (ticks below) */
 	struct trace_sink *sink; /* NULL: accesses are not written */
+	const struct session_recorder *recorder; /* NULL: nobody records */
 	/* An access has been decided; for statistics. Any thread, several at
 	 * once. May be NULL. */
 	void (*decided)(void *ctx, const struct access *access,
@@ -126,6 +128,10 @@ bool session_release(
  * first; how many. Only on the thread that decides, i.e. from a keeper.
  */
 size_t session_stack(struct session *session, uint64_t *out_ips, size_t max);
+
+/* Its registers before the instruction. False: there are none (it is not an
+ * instruction's access). From a keeper, or the recorder. */
+bool session_regs(struct session *session, struct arch_regs *out);
 
 /* Memory of a process behind everybody's back, for keepers' scripts. Returns
  * the bytes done. */

@@ -11,6 +11,16 @@ static bool read_word(void *ctx, uint64_t va, uint64_t *out)
 		       sizeof(*out)) == sizeof(*out);
 }
 
+bool session_regs(struct session *s, struct arch_regs *out)
+{
+	const struct worker *w = session_current;
+
+	if (!w || w->session != s)
+		return false;
+	*out = w->start;
+	return true;
+}
+
 size_t session_stack(struct session *s, uint64_t *out_ips, size_t max)
 {
 	struct worker *w = session_current;
