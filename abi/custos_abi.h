@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define CUSTOS_ABI_MAGIC UINT32_C(0x74737563) /* "cust" */
-#define CUSTOS_ABI_VERSION 1
+#define CUSTOS_ABI_VERSION 2
 
 /*
  * Guest-physical map. RAM starts at 4 GiB, clear of everything a PC has below.
@@ -105,11 +105,19 @@ struct custos_boot_info {
 	 * CUSTOS_CALL_COPY. Written by the monitor only.
 	 */
 	uint64_t kept_map; /* gpa */
+	uint64_t flags; /* CUSTOS_BOOT_* */
 	struct custos_cpu_state cpus[CUSTOS_CPUS_MAX];
 	struct custos_device devices[CUSTOS_DEVICES_MAX];
 	struct custos_module modules[CUSTOS_MODULES_MAX];
 	char args[CUSTOS_ARGS_MAX]; /* args_count NUL-terminated strings */
 };
+
+/*
+ * Time is counted in kernel entries, not taken from a clock, and waiting makes
+ * it pass at once: with one CPU a run is then the same every time. CR4.TSD is
+ * set: user code's RDTSC, where the KVM traps it, is answered with that time.
+ */
+#define CUSTOS_BOOT_VIRTUAL_TIME 1u
 
 /*
  * Every vCPU starts at the kernel's ELF entry, at CPL 0 in 64-bit mode, with
@@ -196,15 +204,16 @@ _Static_assert(offsetof(struct custos_boot_info, xcr0) == 32, "abi");
 _Static_assert(offsetof(struct custos_boot_info, ram_base) == 40, "abi");
 _Static_assert(offsetof(struct custos_boot_info, free_base) == 56, "abi");
 _Static_assert(offsetof(struct custos_boot_info, kept_map) == 72, "abi");
-_Static_assert(offsetof(struct custos_boot_info, cpus) == 80, "abi");
-_Static_assert(offsetof(struct custos_boot_info, devices) == 80 + 1024, "abi");
+_Static_assert(offsetof(struct custos_boot_info, flags) == 80, "abi");
+_Static_assert(offsetof(struct custos_boot_info, cpus) == 88, "abi");
+_Static_assert(offsetof(struct custos_boot_info, devices) == 88 + 1024, "abi");
 _Static_assert(
-	offsetof(struct custos_boot_info, modules) == 80 + 1024 + 768, "abi");
+	offsetof(struct custos_boot_info, modules) == 88 + 1024 + 768, "abi");
 _Static_assert(offsetof(struct custos_boot_info, args) ==
-		80 + 1024 + 768 + 16 * 368,
+		88 + 1024 + 768 + 16 * 368,
 	"abi");
 _Static_assert(sizeof(struct custos_boot_info) ==
-		80 + 1024 + 768 + 16 * 368 + 4096,
+		88 + 1024 + 768 + 16 * 368 + 4096,
 	"abi");
 _Static_assert(sizeof(struct custos_fault_report) == 22 * 8, "abi");
 

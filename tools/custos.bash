@@ -33,7 +33,7 @@ _custos()
 			--json --cost --print --when --plugin --log --watch
 			--who --guard --freeze --uninit --inject
 			--race --lockcheck
-			--default --budget --trust-script --kernel
+			--default --budget --trust-script --virtual-time --kernel
 			--quiet --help'
 		case $prev in
 		--log | --watch | --who | --guard | --freeze | --uninit | \

@@ -18,7 +18,7 @@ static uint64_t left_in_page(uint64_t address)
 }
 
 /* Kept by the monitor, or not RAM at all: ours not to touch. */
-static bool is_monitors(uint64_t gpa)
+bool copy_is_monitors(uint64_t gpa)
 {
 	uint64_t frame = (gpa - boot_info->ram_base) / PAGE_SIZE;
 	const uint8_t *map = machine_direct(boot_info->kept_map);
@@ -52,7 +52,7 @@ static int copy_piece(struct process *process, uint64_t va, uint8_t *bytes,
 
 	if (!space_resolve(&process->space, va, store, &gpa))
 		return -CUSTOS_E_FAULT;
-	if (is_monitors(gpa))
+	if (copy_is_monitors(gpa))
 		return ask_monitor(process, va, bytes, size, kind);
 	if (store)
 		machine_copy(machine_direct(gpa), bytes, size);
@@ -97,7 +97,7 @@ static int console_piece(struct process *process, uint64_t va, uint64_t size)
 
 	if (!space_resolve(&process->space, va, false, &gpa))
 		return -CUSTOS_E_FAULT;
-	if (is_monitors(gpa)) {
+	if (copy_is_monitors(gpa)) {
 		error = ask_monitor(
 			process, va, scratch, size, CUSTOS_COPY_SYSCALL_LOAD);
 		if (error)

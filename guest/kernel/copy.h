@@ -7,9 +7,13 @@
 #ifndef CUSTOS_KERNEL_COPY_H
 #define CUSTOS_KERNEL_COPY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct process;
+
+/* Are the bytes there kept by the monitor, or no RAM: not ours to touch? */
+bool copy_is_monitors(uint64_t gpa);
 
 /* 0, -CUSTOS_E_FAULT or -CUSTOS_E_DENIED; then some of the bytes may have been
  * copied. kind is one of CUSTOS_COPY_*, of the direction in the name. */

@@ -16,9 +16,13 @@
 #define TIMER_MAX_NS UINT64_C(1000000000)
 #define NEVER UINT64_MAX
 #define CLOCK_SHIFT 32
+/* What a kernel entry counts for in virtual time: about what a process can do
+ * between two system calls, so that a slice is a thousand of them. */
+#define ENTRY_NS UINT64_C(10000)
 
 static uint64_t clock_start; /* TSC */
 static uint64_t clock_scale; /* ns per TSC tick << CLOCK_SHIFT */
+static uint64_t virtual_now; /* ns */
 
 void sched_init(void)
 {
@@ -29,10 +33,18 @@ void sched_init(void)
 	clock_start = machine_tsc();
 }
 
+bool sched_is_virtual(void)
+{
+	return boot_info->flags & CUSTOS_BOOT_VIRTUAL_TIME;
+}
+
 uint64_t sched_now(void)
 {
-	unsigned __int128 ticks = machine_tsc() - clock_start;
+	unsigned __int128 ticks;
 
+	if (sched_is_virtual())
+		return virtual_now;
+	ticks = machine_tsc() - clock_start;
 	return (uint64_t)(ticks * clock_scale >> CLOCK_SHIFT);
 }
 
@@ -144,6 +156,14 @@ void sched_tick(struct cpu *cpu)
 		cpu->reschedule = true;
 }
 
+void sched_entered(struct cpu *cpu)
+{
+	if (!sched_is_virtual())
+		return;
+	virtual_now += ENTRY_NS;
+	sched_tick(cpu);
+}
+
 /* One shot at the earlier of the slice's end and the first sleeper's time; a
  * shot already due earlier will do, as the tick comes back here. */
 static void arm_timer(struct cpu *cpu)
@@ -152,7 +172,7 @@ static void arm_timer(struct cpu *cpu)
 	uint64_t at = sleeper ? sleeper->wake_at : NEVER;
 	uint64_t now, wait;
 
-	if (!sleeper && list_is_empty(&cpu->ready))
+	if (sched_is_virtual() || (!sleeper && list_is_empty(&cpu->ready)))
 		return;
 	if (cpu->current && !list_is_empty(&cpu->ready) && cpu->slice_end < at)
 		at = cpu->slice_end;
@@ -262,6 +282,18 @@ static void check_stuck(void)
 	panic_end("custos: every process waits forever\n", CUSTOS_EXIT_STUCK);
 }
 
+/* Nobody has anything to do before the first sleeper's time: it is now. */
+static bool pass_time(struct cpu *cpu)
+{
+	const struct process *sleeper = first_sleeper(cpu);
+
+	if (!sched_is_virtual() || !sleeper)
+		return false;
+	if (sleeper->wake_at > virtual_now)
+		virtual_now = sleeper->wake_at;
+	return true;
+}
+
 /* An idle CPU has no process's tables loaded: nobody needs to interrupt it to
  * flush or free them. */
 static struct process *wait_for_work(struct cpu *cpu)
@@ -272,10 +304,12 @@ static struct process *wait_for_work(struct cpu *cpu)
 	load_space(cpu, space_kernel_cr3());
 	while (!(process = pop_ready(cpu)) && !(process = steal(cpu))) {
 		check_stuck();
-		arm_timer(cpu);
-		cpu_unlock();
-		machine_halt();
-		cpu_lock(cpu);
+		if (!pass_time(cpu)) {
+			arm_timer(cpu);
+			cpu_unlock();
+			machine_halt();
+			cpu_lock(cpu);
+		}
 		sched_tick(cpu);
 	}
 	cpu->reschedule = false;

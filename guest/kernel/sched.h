@@ -6,6 +6,7 @@
 #ifndef CUSTOS_KERNEL_SCHED_H
 #define CUSTOS_KERNEL_SCHED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cpu;
@@ -18,6 +19,12 @@ void sched_init(void);
 
 /* Nanoseconds since sched_init. */
 uint64_t sched_now(void);
+
+/* Is time counted in kernel entries? */
+bool sched_is_virtual(void);
+
+/* A process has entered the kernel: virtual time passes. */
+void sched_entered(struct cpu *cpu);
 
 /* The CPU a process that becomes ready should go to. */
 struct cpu *sched_place(const struct process *process);

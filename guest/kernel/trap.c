@@ -6,6 +6,7 @@
 #include "trap.h"
 
 #include "call.h"
+#include "copy.h"
 #include "cpu.h"
 #include "panic.h"
 #include "process.h"
@@ -66,6 +67,26 @@ static bool is_faulted_syscall(const struct frame *frame)
 		       frame->vector == VECTOR_UD);
 }
 
+/* Where time is virtual a program's RDTSC shows it, if the KVM lets us. */
+static bool answer_rdtsc(struct process *process)
+{
+	struct frame *frame = &process->frame;
+	uint64_t gpa, now = sched_now();
+	const uint8_t *code;
+
+	if (!sched_is_virtual() ||
+		!space_resolve(&process->space, frame->rip, false, &gpa) ||
+		(gpa & PAGE_MASK) == PAGE_MASK || copy_is_monitors(gpa))
+		return false;
+	code = machine_direct(gpa);
+	if (code[0] != 0x0f || code[1] != 0x31)
+		return false;
+	frame->gpr[GPR_RAX] = (uint32_t)now;
+	frame->gpr[GPR_RDX] = now >> 32;
+	frame->rip += 2;
+	return true;
+}
+
 static void dispatch(struct cpu *cpu, struct process *process)
 {
 	uint64_t vector = process->frame.vector;
@@ -80,6 +101,8 @@ static void dispatch(struct cpu *cpu, struct process *process)
 		call_dispatch(process);
 	else if (vector == VECTOR_TIMER)
 		sched_tick(cpu);
+	else if (vector == VECTOR_GP && answer_rdtsc(process))
+		return;
 	else if (vector < VECTORS_EXCEPTION)
 		fault(process, vector);
 }
@@ -114,6 +137,7 @@ struct process *trap_user(struct process *process)
 	frame->ss = SELECTOR_USER_DATA;
 	frame->rflags &= RFLAGS_USER;
 	frame->rflags |= RFLAGS_FIXED | RFLAGS_IF;
+	sched_entered(cpu);
 	dispatch(cpu, process);
 	process = choose(cpu);
 	cpu_unlock();

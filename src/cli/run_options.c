@@ -14,7 +14,8 @@
 #define MEMORY_MIN (UINT64_C(2) << 20)
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
-	OPT_DEFAULT, OPT_KERNEL, OPT_WHEN, OPT_PLUGIN, OPT_COST, OPT_REGS, OPT_STACKS,
+	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_WHEN, OPT_PLUGIN,
+	OPT_COST, OPT_REGS, OPT_STACKS,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
 static const struct option own_options[] = {
@@ -36,6 +37,7 @@ static const struct option own_options[] = {
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "trust-script", no_argument, NULL, OPT_TRUST },
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
+	{ "virtual-time", no_argument, NULL, OPT_VIRTUAL_TIME },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -75,6 +77,8 @@ static const char help_end[] =
 	"      --default VERDICT what applies when a keeper fails: pass or deny\n"
 	"      --budget MS       time a script callback may take (default 100)\n"
 	"      --trust-script    give the script io, os, load and require\n"
+	"      --virtual-time    count time in kernel entries: with one CPU, the\n"
+	"                        same run every time\n"
 	"      --kernel FILE     another guest kernel than the built-in one\n"
 	"  -q, --quiet           no summary\n"
 	"  -h, --help            this text\n"
@@ -265,6 +269,9 @@ static int take(int option, struct run_options *o)
 		return add_keep(o, NULL, true);
 	case OPT_TRUST:
 		o->trusted = true;
+		break;
+	case OPT_VIRTUAL_TIME:
+		o->virtual_time = true;
 		break;
 	case OPT_KERNEL:
 		o->kernel = optarg;

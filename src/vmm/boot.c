@@ -324,6 +324,8 @@ static int place_tables(struct loader *l)
 		sizeof(gdt));
 	l->info = (void *)vmm_gpa_range(
 		l->ram, l->boot->info, sizeof(*l->info));
+	l->info->flags =
+		l->config->virtual_time ? CUSTOS_BOOT_VIRTUAL_TIME : 0;
 	l->info->kept_map = map;
 	l->ram->kept_map = (void *)vmm_gpa_range(
 		l->ram, map, l->ram->size / PAGE / 8);

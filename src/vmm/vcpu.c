@@ -18,6 +18,7 @@
 #define EFER (UINT64_C(0xd01)) /* SCE LME LMA NXE */
 #define CR0 (UINT64_C(0x80010033)) /* PG WP NE ET MP PE */
 #define CR4 (UINT64_C(0x40620)) /* OSXSAVE OSXMMEXCPT OSFXSR PAE */
+#define CR4_TSD (UINT64_C(1) << 2)
 #define APIC_BASE UINT64_C(0xfee00000)
 #define APIC_ENABLE (UINT64_C(1) << 11)
 #define APIC_X2APIC (UINT64_C(1) << 10)
@@ -60,7 +61,7 @@ static int set_sregs(struct vcpu *vcpu, struct error *err)
 	s.idt.limit = 0;
 	s.cr0 = CR0;
 	s.cr3 = boot->cr3;
-	s.cr4 = CR4;
+	s.cr4 = CR4 | (vcpu->vm->virtual_time ? CR4_TSD : 0);
 	s.efer = EFER;
 	s.apic_base = APIC_BASE | APIC_ENABLE | APIC_X2APIC |
 		(vcpu->thread.index ? 0 : APIC_BSP);

@@ -127,6 +127,7 @@ static int build(struct vmm *vm, const struct vmm_config *config,
 			vm->ram.bytes, vm->ram.size, err);
 	if (!rc)
 		rc = map_devices(vm, err);
+	vm->virtual_time = config->virtual_time;
 	for (unsigned i = 0; !rc && i < config->cpus; i++)
 		rc = vmm_vcpu_init(vm, i, err);
 	if (!rc)

@@ -31,6 +31,8 @@ struct vmm_config {
 	unsigned device_count;
 	const char *const *args; /* of module 0, its name first */
 	unsigned arg_count;
+	/* Time is counted in kernel entries: see CUSTOS_BOOT_VIRTUAL_TIME. */
+	bool virtual_time;
 	/* The guest's console: console() when set, else console_fd, which
 	 * stays the caller's; -1: nowhere. One call at a time. */
 	int console_fd;

@@ -58,6 +58,7 @@ struct vmm {
 	struct process_table processes;
 	unsigned cpu_count;
 	struct vcpu cpus[CUSTOS_CPUS_MAX];
+	bool virtual_time;
 
 	/* Constant once created. */
 	const struct image *kernel;

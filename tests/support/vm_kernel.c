@@ -16,7 +16,7 @@ _Static_assert(CUSTOS_PORT == 0x6375 && CUSTOS_CALL_EXIT == 2 &&
 	"asm");
 _Static_assert(offsetof(struct custos_boot_info, cpu_count) == 8, "asm");
 _Static_assert(offsetof(struct custos_boot_info, free_base) == 56, "asm");
-_Static_assert(offsetof(struct custos_boot_info, cpus) == 80, "asm");
+_Static_assert(offsetof(struct custos_boot_info, cpus) == 88, "asm");
 
 extern const uint8_t vm_kernel[], vm_kernel_data[], vm_kernel_end[];
 extern const uint8_t vm_kernel_cpus[], vm_kernel_flags[], vm_kernel_user[];
