@@ -172,5 +172,11 @@ int builtin_race_create(const char *argument, const struct builtin_host *host,
 int builtin_lockcheck_create(const char *argument,
 	const struct builtin_host *host, struct keeper **out,
 	struct builtin_ranges *out_ranges, struct error *err);
+int builtin_share_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
+int builtin_device_create(const char *argument, const struct builtin_host *host,
+	struct keeper **out, struct builtin_ranges *out_ranges,
+	struct error *err);
 
 #endif
