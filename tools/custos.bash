@@ -32,7 +32,7 @@ _custos()
 			--module --cpus --memory
 			--json --cost --print --when --plugin --log --watch
 			--who --guard --freeze --uninit --inject
-			--race --lockcheck
+			--race --lockcheck --share --device
 			--default --budget --trust-script --virtual-time --kernel
 			--quiet --help'
 		case $prev in
