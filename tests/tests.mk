@@ -110,7 +110,7 @@ BENCH_SUPPORT := $(call obj,$(wildcard tests/bench/support/*.c))
 $(BENCHES): %: %.c.o $(BENCH_SUPPORT) $(TEST_SUPPORT) $(BUILD)/libcustos.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
-bench: all $(BENCHES)
+bench: all $(BENCHES) $(PLUGINS)
 	$(Q)for b in $(BENCHES) $(wildcard tests/bench/*_bench.sh); do \
 		case $$b in *.sh) CUSTOS=$(BUILD)/custos CUSTOS_BUILD=$(BUILD) \
 			sh $$b;; *) CUSTOS_BUILD=$(BUILD) $$b;; esac || exit 1; done

@@ -51,7 +51,7 @@ summary_so_far()
 	what=$1 text=$2
 	shift 2
 	: >"$work/err"
-	"$CUSTOS" run "$@" --plugin "$passer:word" "$hammer" load 100000000 \
+	"$CUSTOS" run --plugin "$passer:word" "$@" "$hammer" load 100000000 \
 		2>"$work/err" >"$work/out" &
 	pid=$!
 	sleep 1
@@ -70,7 +70,7 @@ summary_so_far()
 }
 summary_so_far "SIGUSR1: the summary so far" "^custos: running for "
 expect "memory is checked then, too" 130 "missed 0"
-summary_so_far "and as JSON" '"running":true.*"missed":0' --json -o /dev/stderr
+summary_so_far "and as JSON" '"running":true.*"missed":0' --json --when store
 
 # ---- the line on a terminal ----
 on_terminal() # SHELL-COMMAND

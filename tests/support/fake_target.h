@@ -9,10 +9,10 @@
 
 #include "target/target_impl.h"
 
-#define FAKE_PAGES 8 /* 0: code; 1..: data */
+#define FAKE_PAGES 1032 /* 0: code; 1..: data */
 #define FAKE_CODE UINT64_C(0x400000)
 #define FAKE_DATA UINT64_C(0x401000)
-#define FAKE_DEVICE UINT64_C(0x500000) /* a device page, always closed */
+#define FAKE_DEVICE UINT64_C(0xa00000) /* a device page, always closed */
 #define FAKE_SPACE 0x1000
 
 struct fake_thread {

@@ -71,18 +71,29 @@ static void open_image(struct state *s, struct error *err)
 	need(image_open(path, &s->image, err), err);
 }
 
-static void add_ranges(struct state *s, struct error *err)
+static void add_range(struct state *s, const char *text, struct error *err)
 {
 	const struct image *images[] = { s->image };
 	enum verdict_kind fallback = s->run->fallback;
 	struct range *range;
 
+	need(range_set_add(s->ranges, text, images, 1, s->keeper,
+		     fallback == VERDICT_DENY ? fallback : VERDICT_PASS, &range,
+		     err),
+		err);
+}
+
+static void add_ranges(struct state *s, struct error *err)
+{
+	char text[64];
+
 	for (int i = 0; i < GUEST_RUN_LIST_MAX && s->run->keep[i]; i++)
-		need(range_set_add(s->ranges, s->run->keep[i], images, 1,
-			     s->keeper,
-			     fallback == VERDICT_DENY ? fallback : VERDICT_PASS,
-			     &range, err),
-			err);
+		add_range(s, s->run->keep[i], err);
+	for (unsigned i = 0; i < s->run->cells; i++) {
+		snprintf(text, sizeof(text), "cells+%llu+4",
+			(unsigned long long)(i * s->run->stride));
+		add_range(s, text, err);
+	}
 }
 
 static void create_target(struct state *s, struct error *err)

@@ -13,6 +13,9 @@ struct guest_run {
 	const char *program; /* guest program's name, without path and .elf */
 	const char *args[GUEST_RUN_LIST_MAX]; /* behind its name; NULL ends */
 	const char *keep[GUEST_RUN_LIST_MAX]; /* ranges; NULL ends */
+	/* And so many of spread's cells, this many bytes apart. */
+	unsigned cells;
+	uint64_t stride;
 	struct keeper *keeper; /* stays the caller's; NULL: pass */
 	unsigned cpus; /* 0: 1 */
 	enum verdict_kind fallback;
