@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "keeper/plugin.h"
 #include "session/session.h"
@@ -88,6 +89,7 @@ static double per_access(const struct kind *kind, struct image *image)
 	struct error err = { 0 };
 
 	fake_target_init(&fake);
+	memset(fake.unmapped, 0, sizeof(fake.unmapped));
 	fake.process.image = image;
 	fake.body = body;
 	fake.body_ctx = &bench;

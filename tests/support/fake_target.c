@@ -289,6 +289,8 @@ void fake_target_init(struct fake_target *fake)
 {
 	memset(fake, 0, sizeof(*fake));
 	fake->target.ops = &fake_ops;
+	for (unsigned i = FAKE_MAPPED; i < FAKE_PAGES; i++)
+		fake->unmapped[i] = true;
 	fake->process = (struct target_process){
 		.id = 1,
 		.name = "fake",

@@ -10,6 +10,7 @@
 #include "target/target_impl.h"
 
 #define FAKE_PAGES 1032 /* 0: code; 1..: data */
+#define FAKE_MAPPED 8 /* at first; the others are unmapped */
 #define FAKE_CODE UINT64_C(0x400000)
 #define FAKE_DATA UINT64_C(0x401000)
 #define FAKE_DEVICE UINT64_C(0xa00000) /* a device page, always closed */
