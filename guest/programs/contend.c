@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * contend COUNT: four processes do COUNT accesses each to two words that lie on
- * either side of a page boundary, each by one of three addresses of the same
- * memory, with many kinds of instructions. Between them each counts in a slot
- * of its own on the same pages and looks whether that count stays right.
+ * contend COUNT [spin]: four processes do COUNT accesses each to two words that
+ * lie on either side of a page boundary, each by one of three addresses of the
+ * same memory, with many kinds of instructions. Between them each counts in a
+ * slot of its own on the same pages and looks whether that count stays right.
+ * spin: one of them counts on a third page instead, until the others are done.
  */
 #include <custos/guest.h>
 
 #define WORKERS 4
-#define PAGES 2
+#define PAGES 3
+#define WORD_PAGES 2
 #define FIRST (PAGE_SIZE - 8) /* the two words: bytes [FIRST, FIRST + 16) */
 #define RIGHTS (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE)
 
@@ -70,15 +72,30 @@ static void access_words(char *base)
 	}
 }
 
-static int work(uint64_t number, uint64_t count)
+/* On the third page: [0] a count, [1] how many others are done. */
+static volatile uint64_t *third(void)
+{
+	return (uint64_t *)(alias_a + WORD_PAGES * PAGE_SIZE);
+}
+
+static int spin(void)
+{
+	while (third()[1] < WORKERS - 1)
+		third()[0]++;
+	return 0;
+}
+
+static int work(uint64_t number, uint64_t count, bool spins)
 {
 	uint64_t counted = 0;
 
 	seed = number * 7919 + 1;
 	map_all(cap_find("shared"));
+	if (spins && number == WORKERS - 1)
+		return spin();
 	for (uint64_t i = 0; i < count; i++) {
 		volatile uint64_t *own = (uint64_t *)(alias[chance(3)] +
-			PAGE_SIZE * chance(2)) + 8 + number;
+			PAGE_SIZE * chance(WORD_PAGES)) + 8 + number;
 
 		access_words(alias[chance(3)]);
 		if (chance(16))
@@ -86,16 +103,18 @@ static int work(uint64_t number, uint64_t count)
 		*own += 1;
 		counted++;
 	}
-	for (int page = 0; page < PAGES; page++)
+	for (int page = 0; page < WORD_PAGES; page++)
 		counted -= ((uint64_t *)(alias_b + PAGE_SIZE * page))[8 +
 			number];
+	__atomic_fetch_add(&third()[1], 1, __ATOMIC_SEQ_CST);
 	return counted ? 3 : 0;
 }
 
-static uint32_t start(unsigned number, const char *count, uint32_t memory)
+static uint32_t start(unsigned number, const char *count, const char *how,
+	uint32_t memory)
 {
 	const char digit[] = {(char)('0' + number), 0};
-	const char *const argv[] = {"worker", count, digit, NULL};
+	const char *const argv[] = {"worker", count, digit, how, NULL};
 	const struct custos_spawn_cap cap = {"shared", memory, RIGHTS};
 	int64_t slot =
 		spawn("program", argv, number % cpu_count(), &cap, 1);
@@ -112,12 +131,13 @@ int main(int argc, char **argv)
 	uint32_t memory, worker[WORKERS];
 	int bad = 0;
 
-	if (argc == 3)
-		return work(parse_number(argv[2]), parse_number(count));
+	if (argc > 2 && !strcmp(argv[0], "worker"))
+		return work(parse_number(argv[2]), parse_number(count),
+			argc > 3);
 	memory = (uint32_t)memory_create(PAGES * PAGE_SIZE);
 	map_all(memory);
 	for (unsigned i = 0; i < WORKERS; i++)
-		worker[i] = start(i, count, memory);
+		worker[i] = start(i, count, argc > 2 ? "spin" : NULL, memory);
 	for (unsigned i = 0; i < WORKERS; i++)
 		bad |= (int)wait_exit(worker[i]);
 	printf("words %lx %lx\n", words[0], words[1]);

@@ -92,6 +92,13 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Once more from the start. */
+static void renew(void)
+{
+	range_set_destroy(set);
+	setup(NULL);
+}
+
 /* The body of store(a) must raise nothing; what it printed. */
 static const char *run_body(const char *body)
 {
@@ -211,12 +218,13 @@ static void conditions_are_texts_or_tables(void **state)
 		"{ kind = 'store', value = { '>', 5 }, every = 10 }",
 		"{ kind = { 'store' }, value = { '>', '5' }, every = '0xa' }" };
 
+	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		const struct filter *filter;
 		struct keeper *keeper;
 		char script[128];
 
-		setup(state);
+		renew();
 		snprintf(script, sizeof(script),
 			"keep{ 'counter', when = %s }", whens[i]);
 		keeper = open_script(script);
@@ -227,8 +235,6 @@ static void conditions_are_texts_or_tables(void **state)
 		assert_int_equal(filter->value, 5);
 		assert_int_equal(filter->every, 10);
 		keeper_destroy(keeper);
-		if (i < 2)
-			range_set_destroy(set);
 	}
 }
 
@@ -239,20 +245,17 @@ static void resume_gives_a_verdict_to_what_is_held(void **state)
 		"true\tfalse\n");
 	assert_int_equal(resumed.kind, VERDICT_PASS);
 	buf_reset(&printed);
-	range_set_destroy(set);
-	setup(state);
+	renew();
 	run_body("resume(7, serve(-1))");
 	assert_int_equal(resumed_seq, 7);
 	assert_int_equal(resumed.kind, VERDICT_SERVE);
 	assert_int_equal(resumed_value, 0xffffffff);
-	range_set_destroy(set);
-	setup(state);
+	renew();
 	run_body("resume(7, deny('no', 'gp'))");
 	assert_int_equal(resumed.kind, VERDICT_DENY);
 	assert_int_equal(resumed.fault.vector, ARCH_VECTOR_GP);
 	assert_string_equal(resumed.reason, "no");
-	range_set_destroy(set);
-	setup(state);
+	renew();
 	run_body("resume(7, grant('all', 'r'))");
 	assert_int_equal(resumed.kind, VERDICT_GRANT);
 	assert_int_equal(resumed.grant, GRANT_ALL);
@@ -311,11 +314,12 @@ static const struct {
 
 static void misuse_is_told(void **state)
 {
+	(void)state;
 	for (size_t i = 0; i < sizeof(misuses) / sizeof(misuses[0]); i++) {
 		char script[512];
 		struct asked q;
 
-		setup(state);
+		renew();
 		snprintf(script, sizeof(script),
 			"k = keep 'counter'\nfunction store(a)\n%s\nend",
 			misuses[i].body);
@@ -326,9 +330,7 @@ static void misuse_is_told(void **state)
 			fail_msg("%s: %s", misuses[i].body, q.err.text);
 		assert_int_equal(released, kept);
 		keeper_destroy(q.keeper);
-		range_set_destroy(set);
 	}
-	set = range_set_create();
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
