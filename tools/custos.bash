@@ -76,12 +76,20 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs=''
+		verbs='info print check'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
 		fi
-		options='--help'
+		case ${COMP_WORDS[2]} in
+		info) options='--json --help' ;;
+		print)
+			options='--range --when --process --from --to
+				--json --csv --time --stacks --help'
+			;;
+		check) options='--quiet --help' ;;
+		*) options='--help' ;;
+		esac
 		;;
 	doctor) options='--json --help' ;;
 	emulate) options='--help' ;;

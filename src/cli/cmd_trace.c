@@ -8,6 +8,12 @@
 #include "cli/trace.h"
 
 const struct trace_verb trace_verbs[] = {
+	{ "info", "[--json] TRACE", "what a trace is about, and how much",
+		trace_info_help, trace_info_run },
+	{ "print", "[OPTIONS] TRACE", "records, all or selected ones",
+		trace_print_help, trace_print_run },
+	{ "check", "[-q] TRACE", "is it whole, and what is missing",
+		trace_check_help, trace_check_run },
 	{ 0 },
 };
 

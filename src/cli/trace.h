@@ -21,4 +21,9 @@ struct trace_verb {
 /* All verbs; ends with a NULL name. */
 extern const struct trace_verb trace_verbs[];
 
+extern const char trace_info_help[], trace_print_help[], trace_check_help[];
+int trace_info_run(int argc, char **argv);
+int trace_print_run(int argc, char **argv);
+int trace_check_run(int argc, char **argv);
+
 #endif
