@@ -8,6 +8,12 @@ $(DECODE_PROGRAMS): %: %.c.o $(DECODE_HELPERS) $(BUILD)/libcustos.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
 
+# make tests/decode/binaries.txt anew: collect-forms $$(find /usr -type f)
+$(BUILD)/tools/collect-forms: $(BUILD)/tools/collect-forms.c.o \
+		$(BUILD)/tests/decode/forms.c.o $(BUILD)/libcustos.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
+
 tests: $(DECODE_PROGRAMS)
 TESTS += $(wildcard tests/decode/*_test.sh)
 

@@ -564,6 +564,37 @@ int forms_read(struct form_list *list, const char *path)
 	return 0;
 }
 
+static uint64_t shape_of(const struct decoded *d)
+{
+	uint64_t hash = 0;
+
+	for (unsigned i = 0; i < d->insn.operand_count_visible; i++) {
+		const ZydisDecodedOperand *o = &d->operands[i];
+
+		if (o->type != ZYDIS_OPERAND_TYPE_MEMORY)
+			continue;
+		hash = 1 | (o->mem.index != ZYDIS_REGISTER_NONE) << 1 |
+			(o->mem.base == ZYDIS_REGISTER_RSP) << 2 |
+			(o->mem.base == ZYDIS_REGISTER_RIP) << 3 |
+			(o->mem.base == ZYDIS_REGISTER_NONE) << 4 |
+			(d->insn.raw.disp.size > 8) << 5 |
+			(o->mem.segment == ZYDIS_REGISTER_FS) << 6;
+	}
+	return hash;
+}
+
+unsigned form_key(const uint8_t *bytes, size_t len, uint64_t *key)
+{
+	struct decoded d;
+
+	*key = 0;
+	if (!decode(bytes, len, &d))
+		return 0;
+	if (has_access(&d))
+		*key = mix(signature_of(&d), shape_of(&d)) | 1;
+	return d.insn.length;
+}
+
 void forms_fini(struct form_list *list)
 {
 	free(list->forms);

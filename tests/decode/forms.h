@@ -46,6 +46,11 @@ struct form_list {
 void forms_enumerate(struct form_list *list);
 /* Lines of hex digits; # starts a comment. Returns 0 or -errno. */
 int forms_read(struct form_list *list, const char *path);
+/*
+ * The length of the instruction in bytes, 0 when there is none; *key names its
+ * form and addressing shape, 0 when it accesses no memory.
+ */
+unsigned form_key(const uint8_t *bytes, size_t len, uint64_t *key);
 void forms_fini(struct form_list *list);
 
 /*
