@@ -140,7 +140,8 @@ struct exec_access {
 	uint8_t *old_bytes;
 	uint8_t *new_bytes;
 	/* Nothing moves (byte_mask is 0), but the CPU faults when these bytes
-	 * are not writable: where enter leaves rsp. */
+	 * are not writable: where enter leaves rsp, all of maskmov's operand.
+	 */
 	bool probe;
 };
 

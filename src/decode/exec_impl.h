@@ -106,6 +106,8 @@ uint64_t xstate_get_mmx(const struct arch_xstate *xstate, unsigned reg);
 void xstate_mark_mxcsr(struct arch_xstate *xstate);
 /* Make physical register 0 the top of the x87 stack. */
 void xstate_clear_top(struct arch_xstate *xstate);
+/* Mark all x87 registers as in use. */
+void xstate_fill_tags(struct arch_xstate *xstate);
 /* Do the two differ in anything a program can see? */
 bool xstate_differs(const struct arch_xstate *a, const struct arch_xstate *b);
 void xstate_copy(struct arch_xstate *to, const struct arch_xstate *from);

@@ -229,14 +229,15 @@ static enum exec_status run_plain(struct exec *exec)
 {
 	uint8_t *place = exec_place(exec, exec->operand_address);
 	struct exec_access *access = exec->accesses;
+	bool moves = exec->count && !access->probe;
 	enum exec_status status;
 
-	if (!exec->count || access->size != exec->insn->operands[0].size)
+	if (!moves || access->size != exec->insn->operands[0].size)
 		memset(place, 0, exec->insn->operands[0].size);
-	if (exec->count)
+	if (moves)
 		memcpy(place + exec->offset, access->old_bytes, access->size);
 	status = exec_thunk(exec, place);
-	if (status == EXEC_OK && exec->count && access_writes(access->kind))
+	if (status == EXEC_OK && moves && access_writes(access->kind))
 		memcpy(access->new_bytes, place + exec->offset, access->size);
 	return status;
 }
@@ -294,6 +295,38 @@ const struct form_ops form_bit = { .plan = plan_bit, .run = run_bit };
 
 /* ---- maskmov: [rdi], with a segment, masked by a vector ---- */
 
-const struct form_ops form_maskmov = { .plan = plan_plain,
+static enum exec_status run_maskmov_to_fault(
+	struct exec *exec, unsigned done)
+{
+	enum exec_status status = run_plain_to_fault(exec, done);
+
+	if (exec->xstate_changed)
+		xstate_fill_tags(exec->xstate_out);
+	return status;
+}
+
+/*
+ * Only selected bytes are written, but the whole operand must be writable. The
+ * MMX form is in MMX state before it finds out that it is not.
+ */
+static enum exec_status plan_maskmov(struct exec *exec)
+{
+	const struct insn_operand *o = &exec->insn->operands[0];
+	enum exec_status status;
+
+	status = plan_plain(exec);
+	if (status == EXEC_OK)
+		status = exec_add_unaligned(exec, 0, ACCESS_STORE,
+			exec->operand_address, o->size);
+	if (status == EXEC_FAULT && exec->fault.vector != ARCH_VECTOR_MF)
+		run_maskmov_to_fault(exec, 0);
+	if (status != EXEC_OK)
+		return status;
+	exec->accesses[exec->count - 1].probe = true;
+	exec->accesses[exec->count - 1].byte_mask = 0;
+	return EXEC_OK;
+}
+
+const struct form_ops form_maskmov = { .plan = plan_maskmov,
 	.run = run_plain,
-	.run_to_fault = run_plain_to_fault };
+	.run_to_fault = run_maskmov_to_fault };

@@ -13,6 +13,7 @@
 
 #define BV_OFFSET 512
 #define FCW_MASKS 0x3f
+#define FTW_OFFSET 4
 #define FSW_OFFSET 2
 #define FSW_ES 0x80
 #define MXCSR_OFFSET 24
@@ -308,6 +309,11 @@ void xstate_clear_top(struct arch_xstate *xstate)
 			area + X87_REGS_OFFSET + i * 16, 16);
 	memcpy(area + X87_REGS_OFFSET, regs, sizeof(regs));
 	area[FSW_OFFSET + 1] &= (uint8_t)~0x38;
+}
+
+void xstate_fill_tags(struct arch_xstate *xstate)
+{
+	xstate->area[FTW_OFFSET] = 0xff;
 }
 
 static bool component_differs(const struct arch_xstate *a,

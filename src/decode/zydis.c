@@ -164,6 +164,7 @@ static bool is_base_computation(const ZydisDecodedInstruction *insn)
 	case ZYDIS_CATEGORY_CMOV:
 	case ZYDIS_CATEGORY_SEMAPHORE:
 	case ZYDIS_CATEGORY_DATAXFER:
+	case ZYDIS_CATEGORY_MOVDIR:
 		break;
 	default:
 		return false;

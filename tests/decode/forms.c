@@ -270,7 +270,9 @@ static void assemble(const struct form *f, const struct shape *s, unsigned reg,
 	case ENCODED_BYTES:
 		break;
 	}
-	if (f->has_modrm)
+	if (f->has_modrm && f->direct)
+		put(a, 0xc0 | (reg & 7) << 3 | (s->base & 7));
+	else if (f->has_modrm)
 		put_operand(a, s, reg);
 	for (unsigned i = 0; i < 8; i++)
 		put(a, random_below(r, 256));
@@ -376,7 +378,6 @@ static bool try_form(const struct form *f, unsigned reg, unsigned vvvv,
 	struct assembly a = { .length = 0 };
 	struct shape shape = { .base = 3, .has_base = true, .index = 1,
 		.has_index = f->vsib };
-	struct random quiet = { 1 };
 
 	switch (f->encoding) {
 	case ENCODED_LEGACY:
@@ -392,8 +393,10 @@ static bool try_form(const struct form *f, unsigned reg, unsigned vvvv,
 	default:
 		put_evex(&a, f, &shape, reg, vvvv, f->masked);
 	}
-	put_operand(&a, &shape, reg);
-	(void)quiet;
+	if (f->direct)
+		put(&a, 0xc0 | (reg & 7) << 3 | 3);
+	else
+		put_operand(&a, &shape, reg);
 	a.length += 8;
 	return decode(a.bytes, ARCH_INSN_MAX, d) && has_access(d);
 }
@@ -466,8 +469,11 @@ static void enumerate_legacy(struct form_list *list, struct set *set)
 			.lock = i & 2,
 		};
 
-		if (f.map || !is_prefix_or_escape(f.opcode))
-			consider(list, set, &f);
+		if (!f.map && is_prefix_or_escape(f.opcode))
+			continue;
+		consider(list, set, &f);
+		f.direct = true;
+		consider(list, set, &f);
 	}
 }
 
@@ -487,6 +493,9 @@ static void enumerate_vex(struct form_list *list, struct set *set)
 			continue;
 		consider(list, set, &f);
 		f.vsib = true;
+		consider(list, set, &f);
+		f.vsib = false;
+		f.direct = true;
 		consider(list, set, &f);
 	}
 }

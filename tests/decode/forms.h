@@ -29,6 +29,7 @@ struct form {
 	uint8_t vector_length; /* 0, 1, 2 */
 	bool broadcast, masked, zeroing;
 	int8_t reg; /* ModRM.reg; -1: any */
+	bool direct; /* ModRM names a register, memory is implied */
 	bool has_modrm, vsib;
 	uint16_t mnemonic;
 	uint64_t signature;
