@@ -37,6 +37,7 @@ enum trace_chunk_codec { TRACE_CODEC_NONE, TRACE_CODEC_ZSTD };
 #define TRACE_CHUNK_BINDS 1 /* flag: RECORDS with at least one BIND */
 #define TRACE_CHUNK_END 2 /* flag: RECORDS with the TRACE_END */
 #define TRACE_CHUNK_LOST 4 /* flag: RECORDS with at least one TRACE_LOST */
+#define TRACE_CHUNK_STORES 8 /* flag: RECORDS with a store, or a BIND */
 
 struct trace_chunk {
 	uint64_t offset; /* of its header in the file; not in the header */

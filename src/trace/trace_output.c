@@ -14,7 +14,9 @@
 #include <zstd.h>
 
 #include "trace/trace_codec.h"
+#include "trace/trace_filter.h"
 #include "trace/trace_format.h"
+#include "trace/trace_memory.h"
 #include "trace/trace_names.h"
 
 #define LEVEL 1 /* of zstd: the columns are simple, time counts */
@@ -28,6 +30,9 @@ struct trace_output {
 	uint64_t seq, time; /* of the last record */
 	uint32_t chunks;
 	struct trace_encoder *encoder;
+	struct trace_filter *filter; /* of what the encoder has */
+	struct trace_memory *memory; /* as all records tell it */
+	uint64_t seq_max; /* of all records */
 	ZSTD_CCtx *compressor;
 	struct pack_out names; /* not written yet */
 	struct pack_out payload; /* of the chunk being made */
@@ -78,7 +83,9 @@ static int make_chunk(struct trace_output *o, struct trace_chunk *chunk,
 
 	chunk->number = o->chunks;
 	chunk->offset = o->size + start;
-	ret = trace_chunk_pack(&o->ready, chunk, payload, o->compressor, LEVEL);
+	/* A filter is as good as random. */
+	ret = trace_chunk_pack(&o->ready, chunk, payload, o->compressor,
+		chunk->type == TRACE_CHUNK_STORED ? 0 : LEVEL);
 	if (ret)
 		return ret;
 	o->chunks++;
@@ -108,6 +115,8 @@ void trace_output_destroy(struct trace_output *o)
 	if (o->fd >= 0)
 		close(o->fd);
 	trace_encoder_destroy(o->encoder);
+	trace_filter_destroy(o->filter);
+	trace_memory_destroy(o->memory);
 	ZSTD_freeCCtx(o->compressor);
 	trace_pack_fini(&o->names);
 	trace_pack_fini(&o->payload);
@@ -138,8 +147,10 @@ static struct trace_output *output_create(void)
 		return NULL;
 	o->fd = -1;
 	o->encoder = trace_encoder_create();
+	o->filter = trace_filter_create();
+	o->memory = trace_memory_create();
 	o->compressor = ZSTD_createCCtx();
-	if (o->encoder && o->compressor) {
+	if (o->encoder && o->filter && o->memory && o->compressor) {
 		trace_encoder_begin(o->encoder, 0, 0);
 		return o;
 	}
@@ -206,7 +217,10 @@ static int make_records(struct trace_output *o)
 		.type = TRACE_CHUNK_RECORDS,
 		.flags = (uint16_t)((c->binds ? TRACE_CHUNK_BINDS : 0) |
 			(c->ended ? TRACE_CHUNK_END : 0) |
-			(c->lost ? TRACE_CHUNK_LOST : 0)),
+			(c->lost ? TRACE_CHUNK_LOST : 0) |
+			(trace_filter_is_empty(o->filter) ?
+					0 :
+					TRACE_CHUNK_STORES)),
 		.records = c->records,
 		.accesses = c->accesses,
 		.seq_first = c->seq_first,
@@ -218,6 +232,32 @@ static int make_records(struct trace_output *o)
 	if (!c->records)
 		return 0;
 	trace_encoder_finish(o->encoder, &o->payload);
+	return make_chunk(o, &chunk, &o->payload);
+}
+
+/* About the records chunk just made. */
+static int make_filter(struct trace_output *o)
+{
+	struct trace_chunk chunk = chunk_here(o, TRACE_CHUNK_STORED);
+
+	if (trace_filter_is_empty(o->filter))
+		return 0;
+	chunk.subject = o->chunks - 1;
+	trace_filter_pack(o->filter, &o->payload);
+	return make_chunk(o, &chunk, &o->payload);
+}
+
+static int make_checkpoint(struct trace_output *o)
+{
+	struct trace_chunk chunk = chunk_here(o, TRACE_CHUNK_MEMORY);
+
+	if (!trace_memory_is_due(o->memory))
+		return 0;
+	/* It is only true after all that came before it. */
+	chunk.seq_first = chunk.seq_last = o->seq_max;
+	trace_memory_pack(o->memory, &o->payload);
+	if (o->payload.failed || o->payload.len > TRACE_CHUNK_RAW_MAX)
+		return 0; /* a trace is whole without it */
 	return make_chunk(o, &chunk, &o->payload);
 }
 
@@ -236,6 +276,10 @@ int trace_output_flush(struct trace_output *o)
 	if (!ret)
 		ret = make_records(o);
 	if (!ret)
+		ret = make_filter(o);
+	if (!ret)
+		ret = make_checkpoint(o);
+	if (!ret)
 		ret = write_ready(o);
 	if (ret) {
 		o->ready.len = o->names.len = 0;
@@ -245,6 +289,7 @@ int trace_output_flush(struct trace_output *o)
 		o->status = ret;
 	}
 	trace_encoder_begin(o->encoder, o->seq, o->time);
+	trace_filter_reset(o->filter);
 	return o->status;
 }
 
@@ -261,12 +306,16 @@ int trace_output_add(struct trace_output *o, const struct trace_record *record)
 		trace_encoder_begin(o->encoder, o->seq, record->time_ns);
 	if (record->kind == TRACE_ACCESS)
 		o->seq = record->access.seq;
+	if (o->seq > o->seq_max)
+		o->seq_max = o->seq;
 	o->time = record->time_ns;
 	if (!trace_encoder_add(o->encoder, record)) {
 		o->status = -ENOMEM;
 		o->lost += c->records;
 		return o->status;
 	}
+	trace_filter_add(o->filter, record);
+	trace_memory_add(o->memory, record);
 	if (c->records == TRACE_CHUNK_RECORDS_MAX ||
 		trace_encoder_size(o->encoder) > OPEN_BYTES_MAX)
 		return trace_output_flush(o);

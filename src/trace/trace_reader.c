@@ -278,6 +278,7 @@ void trace_reader_close(struct trace_reader *r)
 	trace_meta_fini(&r->meta);
 	trace_names_fini(&r->names);
 	trace_pack_fini(&r->stored);
+	trace_pack_fini(&r->filter);
 	trace_pack_fini(&r->cursor.payload);
 	trace_pack_fini(&r->query.payload);
 	trace_decoder_destroy(r->cursor.decoder);

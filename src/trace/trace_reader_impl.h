@@ -40,6 +40,7 @@ struct trace_reader {
 	size_t damage_count;
 
 	struct pack_out stored; /* a payload as it is in the file */
+	struct pack_out filter; /* the payload of one */
 	void *decompressor;
 	struct trace_cursor cursor; /* what next() reads */
 	struct trace_cursor query; /* what questions read */

@@ -98,20 +98,23 @@ static int encode(struct trace_writer *w, struct half *half)
 /* With the lock held, which is given up meanwhile. */
 static void serve(struct trace_writer *w, struct half *half, bool flush)
 {
+	bool taken = has_half(half);
 	int ret = 0;
 
-	if (has_half(half)) {
+	if (taken) {
 		half->full = true;
 		if (half == &w->halves[w->filling])
 			w->filling ^= 1;
 	}
 	pthread_mutex_unlock(&w->lock);
-	if (half->full)
+	if (taken)
 		ret = encode(w, half);
 	if (flush)
 		ret = trace_output_flush(w->output);
 	pthread_mutex_lock(&w->lock);
-	half->full = false;
+	/* Else it may have become full meanwhile: its turn is next. */
+	if (taken)
+		half->full = false;
 	if (ret && !w->status)
 		w->status = ret;
 	w->output_lost = trace_output_lost(w->output);

@@ -170,11 +170,148 @@ static void an_empty_trace_is_one(void **state)
 	round_trip(1, 0);
 }
 
+/* ---- questions ---- */
+
+#define AREA 8192
+
+/* The same by reading everything. */
+struct naive {
+	uint32_t range;
+	uint64_t process, seq;
+	uint8_t bytes[AREA];
+	bool known[AREA];
+	uint64_t last[AREA]; /* seq of the last store; 0: none */
+};
+
+static void naive_put(struct naive *n, uint64_t offset, uint64_t len,
+	const uint8_t *bytes, uint64_t seq)
+{
+	for (uint64_t i = 0; i < len; i++) {
+		if (offset >= AREA || i >= AREA - offset)
+			return;
+		n->bytes[offset + i] = bytes[i];
+		n->known[offset + i] = true;
+		if (seq)
+			n->last[offset + i] = seq;
+	}
+}
+
+static void naive_access(struct naive *n, const struct trace_record *r)
+{
+	const struct access *a = &r->access;
+
+	if (!access_writes(a->kind) || !r->final_bytes || a->range != n->range)
+		return;
+	if (n->process && a->process != n->process)
+		return;
+	if (!a->lane_count)
+		naive_put(n, a->offset, a->kept_count,
+			r->final_bytes + a->kept_first, a->seq);
+	for (uint32_t i = 0; i < a->lane_count; i++)
+		naive_put(n,
+			a->lanes[i].address -
+				trace_random_meta.ranges[a->range].address,
+			a->lanes[i].size, r->final_bytes + a->lanes[i].offset,
+			a->seq);
+}
+
+static void naive_read(struct trace_reader *reader, struct naive *n)
+{
+	struct trace_record r;
+
+	assert_int_equal(trace_reader_seek(reader, 0, NULL), 0);
+	while (trace_reader_next(reader, &r, NULL) == 1) {
+		if (r.seq > n->seq)
+			continue;
+		if (r.kind == TRACE_ACCESS)
+			naive_access(n, &r);
+		else if (r.kind == TRACE_BIND && r.bytes &&
+			r.range == n->range &&
+			(!n->process || r.process == n->process))
+			naive_put(n, r.offset, r.size, r.bytes, 0);
+	}
+}
+
+static void ask(struct trace_reader *reader, struct trace_random *random,
+	uint64_t seq_last)
+{
+	struct naive n = {
+		.range = (uint32_t)trace_random_number(random, 3),
+		.process = trace_random_number(random, 4),
+		.seq = trace_random_number(random, seq_last + 2),
+	};
+	uint64_t offset = trace_random_number(random, AREA);
+	uint64_t len = trace_random_number(random, AREA - offset + 1);
+	uint8_t bytes[AREA];
+	bool known[AREA];
+	struct trace_record r;
+
+	naive_read(reader, &n);
+	assert_int_equal(trace_reader_memory(reader, n.range, n.process, n.seq,
+				 offset, len, bytes, known, NULL),
+		0);
+	for (uint64_t i = 0; i < len; i++) {
+		assert_int_equal(known[i], n.known[offset + i]);
+		if (known[i])
+			assert_int_equal(bytes[i], n.bytes[offset + i]);
+	}
+	for (int i = 0; i < 4; i++) {
+		uint64_t at = trace_random_number(random, i % 2 ? AREA : 64);
+		int ret = trace_reader_last_store(
+			reader, n.range, at, n.process, n.seq, &r, NULL);
+
+		assert_int_equal(ret, n.last[at] != 0);
+		if (ret)
+			assert_int_equal(r.access.seq, n.last[at]);
+	}
+}
+
+static void questions_agree_with_reading_it_all(void **state)
+{
+	struct trace_random random;
+	struct trace_totals totals;
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 6; seed++) {
+		struct trace_reader *reader;
+
+		trace_random_write(path, seed, seed < 5 ? 400 : 150000);
+		reader = open_trace();
+		trace_reader_totals(reader, &totals);
+		trace_random_init(&random, seed + 100);
+		for (int i = 0; i < 25; i++)
+			ask(reader, &random, totals.seq_last);
+		assert_null(trace_reader_damage(reader, 0));
+		trace_reader_close(reader);
+	}
+}
+
+/* seek() comes to where reading on would have come. */
+static void seek_finds_every_access(void **state)
+{
+	struct trace_reader *reader;
+	struct trace_totals totals;
+	struct trace_record r;
+
+	(void)state;
+	trace_random_write(path, 9, 140000);
+	reader = open_trace();
+	trace_reader_totals(reader, &totals);
+	for (uint64_t seq = 1; seq < totals.seq_last; seq += 9973) {
+		assert_int_equal(trace_reader_seek(reader, seq, NULL), 0);
+		assert_int_equal(trace_reader_next(reader, &r, NULL), 1);
+		assert_true(r.seq >= seq && r.seq < seq + 20);
+	}
+	trace_reader_close(reader);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_trace_is_one),
 		cmocka_unit_test(random_records_come_back),
+		cmocka_unit_test(questions_agree_with_reading_it_all),
+		cmocka_unit_test(seek_finds_every_access),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
