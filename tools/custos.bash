@@ -37,8 +37,12 @@ _custos()
 			--quiet --help'
 		case $prev in
 		--log | --watch | --who | --guard | --freeze | --uninit | \
-			--inject)
+			--inject | --race | --lockcheck | --share)
 			COMPREPLY=($(compgen -W '$(_custos_symbols)' -- "$cur"))
+			compopt -o nospace
+			return
+			;;
+		--device)
 			compopt -o nospace
 			return
 			;;

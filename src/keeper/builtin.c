@@ -35,7 +35,7 @@ const struct builtin builtin_table[] = {
 	{ "lockcheck", "LOCK:DATA", "tell accesses without holding a lock",
 		"the one place that forgot the lock",
 		builtin_lockcheck_create },
-	{ "share", "RANGE[,mode=rw]", "one writer at a time, by messages",
+	{ "share", "RANGE[,mode=rw]", "one writer at a time, handed on",
 		"a process that stores out of its turn",
 		builtin_share_create },
 	{ "device", "NAME=FILE", "a device, from a table of registers",

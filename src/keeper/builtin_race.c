@@ -14,12 +14,11 @@
 #include "keeper/builtin_clock.h"
 #include "keeper/builtin_map.h"
 #include "keeper/builtin_sighting.h"
+#include "keeper/builtin_words.h"
 
 #define READERS_MAX 3 /* remembered per byte */
 #define BLOCK_SIZE 64
 #define BLOCKS_MAX 16384 /* 1 MiB of data touched */
-#define WORD_SIZE 8
-#define WORDS_MAX 4096
 #define PAIRS_MAX 1024
 
 /* One access that bytes remember. */
@@ -44,11 +43,6 @@ struct block {
 	struct cell *cells; /* BLOCK_SIZE; NULL: no memory */
 };
 
-struct word {
-	struct place_key key;
-	struct builtin_clock *clock; /* NULL: no memory */
-};
-
 struct pair {
 	uint64_t places; /* of both, whichever came first */
 	uint64_t count;
@@ -56,14 +50,12 @@ struct pair {
 
 struct race {
 	struct builtin_state state;
-	struct {
-		uint32_t id;
-		bool word;
-	} ranges[BUILTIN_RANGES_MAX];
-	unsigned range_count; /* asked for */
+	bool is_word[BUILTIN_RANGES_MAX]; /* of the ranges asked for */
+	unsigned range_count;
 	unsigned kept_count; /* of them, kept by now */
 	struct builtin_clocks clocks;
-	struct builtin_map blocks, words, pairs;
+	struct builtin_words words;
+	struct builtin_map blocks, pairs;
 	uint64_t races, untracked;
 };
 
@@ -96,24 +88,6 @@ static struct cell *find_cell(struct race *race, uint32_t range, uint64_t at)
 	if (block && block->cells)
 		return &block->cells[at % BLOCK_SIZE];
 	race->untracked++;
-	return NULL;
-}
-
-/* NULL: order has been lost. */
-static struct builtin_clock *find_word(
-	struct race *race, uint32_t range, uint64_t at)
-{
-	const struct place_key key = { range, at / WORD_SIZE };
-	struct word *word = builtin_map_find(&race->words, &key);
-
-	if (!word && race->words.count < WORDS_MAX) {
-		word = builtin_map_get(&race->words, &key);
-		if (word)
-			word->clock = calloc(1, sizeof(*word->clock));
-	}
-	if (word && word->clock)
-		return word->clock;
-	race->clocks.lost = true;
 	return NULL;
 }
 
@@ -304,50 +278,12 @@ static void look_at_data(struct race *race, const struct access *access,
 	touch_put(step.touch);
 }
 
-/* ---- declared words, and what the kernel says ---- */
-
-static void look_at_word(struct race *race, const struct access *access,
-	unsigned slot, bool releases)
-{
-	uint64_t end = access->offset + access->kept_count;
-
-	for (uint64_t at = access->offset - access->offset % WORD_SIZE;
-		at < end; at += WORD_SIZE) {
-		struct builtin_clock *word =
-			find_word(race, access->range, at);
-
-		if (!word)
-			return;
-		if (access_reads(access->kind))
-			builtin_clocks_acquire(&race->clocks, slot, word);
-		if (releases)
-			builtin_clocks_release(&race->clocks, slot, word);
-	}
-}
-
-/* A read-modify-write that left what was there told nobody anything. */
-static bool is_change(const struct access *access, const uint8_t *final_bytes)
-{
-	uint32_t first = access->kept_first;
-
-	return access->kind != ACCESS_RMW ||
-		memcmp(access->old_bytes + first, final_bytes + first,
-			access->kept_count) != 0;
-}
-
-static bool is_word(const struct race *race, uint32_t range)
-{
-	for (unsigned i = 0; i < race->kept_count; i++)
-		if (race->ranges[i].id == range)
-			return race->ranges[i].word;
-	return false;
-}
+/* ---- the keeper ---- */
 
 static void race_told(struct keeper *keeper, const struct access *access,
 	enum outcome outcome, const uint8_t *final_bytes)
 {
 	struct race *race = (struct race *)keeper;
-	bool stores;
 	int slot;
 
 	if (!builtin_is_performed(outcome, final_bytes))
@@ -355,12 +291,12 @@ static void race_told(struct keeper *keeper, const struct access *access,
 	slot = builtin_clocks_slot(&race->clocks, access->process);
 	if (race->clocks.lost || slot < 0)
 		return;
-	stores = builtin_is_stored(access, outcome, final_bytes) &&
-		is_change(access, final_bytes);
-	if (is_word(race, access->range))
-		look_at_word(race, access, (unsigned)slot, stores);
+	if (builtin_words_has(&race->words, access->range))
+		builtin_words_told(&race->words, &race->clocks, (unsigned)slot,
+			access, outcome, final_bytes);
 	else
-		look_at_data(race, access, (unsigned)slot, stores);
+		look_at_data(race, access, (unsigned)slot,
+			builtin_words_is_change(access, outcome, final_bytes));
 }
 
 static void race_ordered(
@@ -375,8 +311,10 @@ static void race_kept(struct keeper *keeper, uint32_t range)
 {
 	struct race *race = (struct race *)keeper;
 
-	if (race->kept_count < race->range_count)
-		race->ranges[race->kept_count++].id = range;
+	if (race->kept_count == race->range_count)
+		return;
+	if (race->is_word[race->kept_count++])
+		race->words.ranges[race->words.count++] = range;
 }
 
 static enum keeper_status race_finish(struct keeper *keeper, struct error *err)
@@ -417,10 +355,8 @@ static void race_destroy(struct keeper *keeper)
 		}
 		free(block->cells);
 	}
-	for (size_t i = 0; i < race->words.count; i++)
-		free(((struct word *)builtin_map_at(&race->words, i))->clock);
+	builtin_words_fini(&race->words);
 	builtin_map_fini(&race->blocks);
-	builtin_map_fini(&race->words);
 	builtin_map_fini(&race->pairs);
 	builtin_clocks_fini(&race->clocks);
 	builtin_destroy(keeper);
@@ -443,7 +379,7 @@ static int add_range(struct race *race, const char *text,
 	int ret = builtin_ranges_add(ranges, err, "%s", text + (word ? 5 : 0));
 
 	if (!ret)
-		race->ranges[race->range_count++].word = word;
+		race->is_word[race->range_count++] = word;
 	return ret;
 }
 
@@ -458,15 +394,14 @@ int builtin_race_create(const char *argument, const struct builtin_host *host,
 
 	if (!race)
 		return -ENOMEM;
+	builtin_words_init(&race->words);
 	race->blocks.entry_size = sizeof(struct block);
-	race->words.entry_size = sizeof(struct word);
-	race->blocks.key_size = race->words.key_size =
-		sizeof(struct place_key);
+	race->blocks.key_size = sizeof(struct place_key);
 	race->pairs.entry_size = sizeof(struct pair);
 	race->pairs.key_size = sizeof(uint64_t);
 	while (!ret && builtin_next_word(&rest, text, sizeof(text)))
 		ret = add_range(race, text, out_ranges, err);
-	if (!ret && (!race->range_count || race->ranges[0].word))
+	if (!ret && (!race->range_count || race->is_word[0]))
 		ret = error_set(err, -EINVAL,
 			"`%s': want DATA[,DATA...][,sync=WORD...]", argument);
 	if (ret)

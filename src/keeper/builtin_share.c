@@ -2,7 +2,8 @@
 /*
  * share: memory that processes hand to each other. Who stored last is its
  * writer; another process becomes the writer only when what the writer did is
- * known to be over: a message, or an end waited for, came from it. Others'
+ * known to be over: a message, an end waited for, or a declared word that it
+ * stored to (a lock it released) came from it. Others'
  * stores are denied, and with mode=rw loads before the writer has handed it on
  * and stores before the readers have.
  */
@@ -16,6 +17,7 @@
 #include "keeper/builtin_clock.h"
 #include "keeper/builtin_map.h"
 #include "keeper/builtin_sighting.h"
+#include "keeper/builtin_words.h"
 
 #define SITES_MAX 1024
 #define TRANSFERS_TOLD 20
@@ -30,6 +32,8 @@ struct share {
 	bool readers_count; /* mode=rw */
 	bool passes; /* tell, deny nothing */
 	struct builtin_clocks clocks;
+	struct builtin_words words;
+	unsigned kept_count;
 	int writer, previous; /* slots, or NOBODY */
 	uint64_t stored_at; /* the writer's time */
 	struct builtin_sighting stored;
@@ -98,7 +102,8 @@ static enum keeper_status share_access(struct keeper *keeper,
 	int owner;
 
 	(void)err;
-	if (slot < 0 || share->clocks.lost)
+	if (slot < 0 || share->clocks.lost ||
+		builtin_words_has(&share->words, access->range))
 		return KEEPER_OK;
 	owner = owner_against(
 		share, (unsigned)slot, access_writes(access->kind));
@@ -149,6 +154,11 @@ static void share_told(struct keeper *keeper, const struct access *access,
 	slot = builtin_clocks_slot(&share->clocks, access->process);
 	if (slot < 0 || share->clocks.lost)
 		return;
+	if (builtin_words_has(&share->words, access->range)) {
+		builtin_words_told(&share->words, &share->clocks,
+			(unsigned)slot, access, outcome, final_bytes);
+		return;
+	}
 	now = builtin_clocks_now(&share->clocks, (unsigned)slot);
 	if (!builtin_is_stored(access, outcome, final_bytes)) {
 		share->loaded_at[slot] = now;
@@ -168,6 +178,15 @@ static void share_ordered(
 	struct share *share = (struct share *)keeper;
 
 	builtin_clocks_order(&share->clocks, before, after);
+}
+
+/* The memory itself is the first range it asks for. */
+static void share_kept(struct keeper *keeper, uint32_t range)
+{
+	struct share *share = (struct share *)keeper;
+
+	if (share->kept_count++ && share->words.count < BUILTIN_RANGES_MAX)
+		share->words.ranges[share->words.count++] = range;
 }
 
 static enum keeper_status share_finish(struct keeper *keeper, struct error *err)
@@ -199,6 +218,7 @@ static void share_destroy(struct keeper *keeper)
 	struct share *share = (struct share *)keeper;
 
 	builtin_clocks_fini(&share->clocks);
+	builtin_words_fini(&share->words);
 	builtin_map_fini(&share->sites);
 	builtin_destroy(keeper);
 }
@@ -208,6 +228,7 @@ static const struct keeper_ops share_ops = {
 	.help = "one writer at a time",
 	.access = share_access,
 	.told = share_told,
+	.kept = share_kept,
 	.ordered = share_ordered,
 	.finish = share_finish,
 	.destroy = share_destroy,
@@ -216,7 +237,7 @@ static const struct keeper_ops share_ops = {
 static int read_argument(struct share *share, const char *argument,
 	struct builtin_ranges *ranges, struct error *err)
 {
-	char range[BUILTIN_RANGE_TEXT_MAX], word[32];
+	char range[BUILTIN_RANGE_TEXT_MAX], word[BUILTIN_RANGE_TEXT_MAX + 8];
 	const char *rest;
 	int ret = builtin_split(
 		argument, strchr(argument, ','), range, &rest, err);
@@ -230,10 +251,12 @@ static int read_argument(struct share *share, const char *argument,
 			share->readers_count = false;
 		else if (!strcmp(word, "pass"))
 			share->passes = true;
+		else if (!strncmp(word, "sync=", 5))
+			ret = builtin_ranges_add(ranges, err, "%s", word + 5);
 		else
 			ret = error_set(err, -EINVAL,
-				"`%s' is not known: want mode=single, mode=rw "
-				"or pass",
+				"`%s' is not known: want mode=single, mode=rw, "
+				"sync=WORD or pass",
 				word);
 	}
 	return ret;
@@ -250,6 +273,7 @@ int builtin_share_create(const char *argument, const struct builtin_host *host,
 	if (!share)
 		return -ENOMEM;
 	share->writer = share->previous = NOBODY;
+	builtin_words_init(&share->words);
 	share->sites.entry_size = sizeof(struct site);
 	share->sites.key_size = sizeof(uint64_t);
 	ret = read_argument(share, argument, out_ranges, err);

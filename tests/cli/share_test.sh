@@ -24,6 +24,14 @@ run run -q --cpus 2 --share $data "$accounts" hasty
 expect "share: readers are free without mode=rw" 0 "share: 1 transfers"
 run run -q --cpus 2 --share $data "$accounts" forgets 4
 expect "share: two writers at once" 2 "before its writer #"
+run run -q --cpus 2 --share $data,mode=rw,sync=guard+0+8 "$accounts" lock 4
+expect "share: handed on by a lock" 0 "and is now accounts.elf#2" \
+	"and is now accounts.elf#3"
+if grep -q 'handed it on' "$work/err"; then
+	fail "share: and denied to nobody who holds it" "$work/err"
+else
+	pass "share: and denied to nobody who holds it"
+fi
 run run -q --share $data,mode=wr "$accounts"
 expect "share: a wrong word is named" 125 "\`mode=wr' is not known"
 

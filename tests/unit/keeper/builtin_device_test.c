@@ -258,6 +258,23 @@ static void readers_and_a_writer_exclude_each_other(void **state)
 	keeper_destroy(k);
 }
 
+static void a_lock_hands_on(void **state)
+{
+	struct keeper *k = made("share", "data,sync=lock");
+	const struct made_up release = { .kind = ACCESS_STORE, .process = 1,
+		.range = 1 };
+	const struct made_up take = { .kind = ACCESS_RMW, .process = 2,
+		.range = 1, .atomic = true, .new_value = 1 };
+
+	(void)state;
+	assert_int_equal(touch(k, ACCESS_STORE, 1), VERDICT_PASS);
+	tell(k, release);
+	assert_int_equal(touch(k, ACCESS_STORE, 2), VERDICT_DENY);
+	tell(k, take);
+	assert_int_equal(touch(k, ACCESS_STORE, 2), VERDICT_PASS);
+	keeper_destroy(k);
+}
+
 static void wrong_arguments_are_refused(void **state)
 {
 	(void)state;
@@ -279,6 +296,7 @@ int main(void)
 		cmocka_unit_test(places_are_checked),
 		cmocka_unit_test(a_writer_hands_on),
 		cmocka_unit_test(readers_and_a_writer_exclude_each_other),
+		cmocka_unit_test(a_lock_hands_on),
 		cmocka_unit_test(wrong_arguments_are_refused),
 	};
 
