@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "session/session_impl.h"
 
@@ -17,14 +18,32 @@ struct granted {
 	bool writes;
 };
 
+/* With the mutex held: the first entry of the link, or where it would be.
+ * Entries are sorted by link: thousands of ranges may be granted. */
+static size_t lower(const struct session *s, const struct range_link *link)
+{
+	size_t low = 0, high = s->granted_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if ((uintptr_t)s->granted[middle].link < (uintptr_t)link)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* With the mutex held. */
 static bool covers(const struct session *s, const struct range_link *link,
 	uint64_t process, bool writes)
 {
-	for (size_t i = 0; i < s->granted_count; i++) {
+	for (size_t i = lower(s, link);
+		i < s->granted_count && s->granted[i].link == link; i++) {
 		const struct granted *g = &s->granted[i];
 
-		if (g->link == link && (g->writes || !writes) &&
+		if ((g->writes || !writes) &&
 			(!g->process || g->process == process))
 			return true;
 	}
@@ -61,6 +80,17 @@ static bool reserve(struct session *s)
 	return true;
 }
 
+/* With the mutex held, room reserved. */
+static void insert(struct session *s, const struct granted *granted)
+{
+	struct granted *at = &s->granted[lower(s, granted->link)];
+
+	memmove(at + 1, at,
+		(size_t)(s->granted + s->granted_count - at) * sizeof(*at));
+	*at = *granted;
+	s->granted_count++;
+}
+
 void grant_give(struct worker *w, const struct event *event)
 {
 	struct session *s = w->session;
@@ -70,10 +100,11 @@ void grant_give(struct worker *w, const struct event *event)
 
 	pthread_mutex_lock(&s->grant_mutex);
 	if (!covers(s, event->link, process, v->grant_writes)) {
+		const struct granted granted = { event->range, event->link,
+			process, v->grant_writes };
+
 		if (reserve(s))
-			s->granted[s->granted_count++] = (struct granted){
-				event->range, event->link, process,
-				v->grant_writes };
+			insert(s, &granted);
 		else
 			session_say(s,
 				"custos: out of memory: a grant is lost; its "

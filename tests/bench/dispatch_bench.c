@@ -26,6 +26,28 @@ struct kind {
 	unsigned ranges;
 	uint64_t stride; /* from one range to the next */
 	double best; /* seconds an access */
+	bool granted; /* each, to the one process there is */
+};
+
+static enum keeper_status grant_access(struct keeper *keeper,
+	const struct access *access, struct verdict *verdict, struct error *err)
+{
+	(void)keeper;
+	(void)access;
+	(void)err;
+	verdict->kind = VERDICT_GRANT;
+	return KEEPER_OK;
+}
+
+static void grant_destroy(struct keeper *keeper)
+{
+	(void)keeper;
+}
+
+static const struct keeper_ops grant_ops = {
+	.name = "grant",
+	.access = grant_access,
+	.destroy = grant_destroy,
 };
 
 struct bench {
@@ -82,7 +104,7 @@ static double per_access(const struct kind *kind, struct image *image)
 		.ranges = range_set_create(),
 		.names = names_create(),
 	};
-	struct keeper *keeper = keeper_pass_create();
+	struct keeper granting, *keeper = keeper_pass_create();
 	struct session_summary summary;
 	struct target_result result;
 	struct session *session;
@@ -93,7 +115,9 @@ static double per_access(const struct kind *kind, struct image *image)
 	fake.process.image = image;
 	fake.body = body;
 	fake.body_ctx = &bench;
-	add_ranges(kind, config.ranges, image, keeper);
+	keeper_init(&granting, &grant_ops);
+	add_ranges(kind, config.ranges, image,
+		kind->granted ? &granting : keeper);
 	need(session_create(&config, &session, &err), &err);
 	need(session_run(session, &result, &err), &err);
 	session_summary(session, &summary);
@@ -106,19 +130,22 @@ static double per_access(const struct kind *kind, struct image *image)
 	range_set_destroy(config.ranges);
 	names_destroy(config.names);
 	keeper_destroy(keeper);
+	keeper_destroy(&granting);
 	return bench.seconds / accesses;
 }
 
 int main(int argc, char **argv)
 {
 	struct kind kinds[] = {
-		{ "1 range on 1 page", 1, 4096, 1 },
-		{ "10 ranges on 10 pages", 10, 4096, 1 },
-		{ "100 ranges on 100 pages", 100, 4096, 1 },
-		{ "1000 ranges on 1000 pages", 1000, 4096, 1 },
-		{ "10 ranges on 1 page", 10, 4, 1 },
-		{ "100 ranges on 1 page", 100, 4, 1 },
-		{ "1000 ranges on 1 page", 1000, 4, 1 },
+		{ "1 range on 1 page", 1, 4096, 1, false },
+		{ "10 ranges on 10 pages", 10, 4096, 1, false },
+		{ "100 ranges on 100 pages", 100, 4096, 1, false },
+		{ "1000 ranges on 1000 pages", 1000, 4096, 1, false },
+		{ "10 ranges on 1 page", 10, 4, 1, false },
+		{ "100 ranges on 1 page", 100, 4, 1, false },
+		{ "1000 ranges on 1 page", 1000, 4, 1, false },
+		{ "1 range, granted", 1, 4096, 1, true },
+		{ "1000 ranges, granted", 1000, 4096, 1, true },
 	};
 	const unsigned count = sizeof(kinds) / sizeof(kinds[0]);
 	const struct tiny_segment segments[] = {

@@ -4,7 +4,7 @@
  *	RANGE WHAT CALLBACK: WHAT is done in CALLBACK (open, start, access,
  *	stepped, told, finish, close): segv, fpe, ill, abort, stack, service,
  *	fail, fail-silent, or a verdict (pass, serve, absorb, deny, stop, step,
- *	rollback, hold, grant, odd); resume ends what was held before.
+ *	rollback, hold, grant, odd), or resume: ends access 9 with absorb.
  * Everything else passes. At the end it says what it was asked.
  */
 #include <stdio.h>
@@ -17,7 +17,6 @@ struct tester {
 	struct custos_host *host;
 	char range[64], what[32], callback[32];
 	unsigned accesses, steps, told;
-	uint64_t held;
 };
 
 static volatile unsigned recursions = 1u << 30; /* no stack is that large */
@@ -66,6 +65,21 @@ static void crash(struct tester *t)
 		t->host->log(t->host, (const char *)nowhere);
 }
 
+static int resume(struct tester *t)
+{
+	uint8_t value[4] = { 1, 2, 3, 4 };
+	struct custos_verdict verdict = {
+		.struct_size = sizeof(verdict),
+		.kind = CUSTOS_GRANT, /* no end of a held access */
+		.value = value,
+	};
+
+	if (!t->host->resume(t->host, 9, &verdict, sizeof(value)))
+		return 1;
+	verdict.kind = CUSTOS_ABSORB;
+	return t->host->resume(t->host, 9, &verdict, sizeof(value));
+}
+
 /* What the argument wants of this callback. */
 static int act(struct tester *t, const char *callback,
 	struct custos_verdict *verdict)
@@ -73,6 +87,8 @@ static int act(struct tester *t, const char *callback,
 	if (strcmp(t->callback, callback))
 		return 0;
 	crash(t);
+	if (!strcmp(t->what, "resume"))
+		return resume(t);
 	if (!strcmp(t->what, "fail"))
 		t->host->error(t->host, "as it was told");
 	if (!strncmp(t->what, "fail", 4))

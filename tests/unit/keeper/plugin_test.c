@@ -196,6 +196,20 @@ static void failures_are_errors(void **state)
 	}
 }
 
+static void it_can_end_what_is_held(void **state)
+{
+	struct keeper *keeper = open_good("x resume start");
+	struct error err = { 0 };
+
+	(void)state;
+	if (keeper_start(keeper, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(seen.seq, 9);
+	assert_int_equal(seen.kind, VERDICT_ABSORB);
+	assert_int_equal(seen.size, 4);
+	keeper_destroy(keeper);
+}
+
 static void wrong_plugins_are_refused(void **state)
 {
 	static const struct {
@@ -369,6 +383,7 @@ int main(void)
 		cmocka_unit_test(its_answers_are_verdicts),
 		cmocka_unit_test(steps_are_shown),
 		cmocka_unit_test(failures_are_errors),
+		cmocka_unit_test(it_can_end_what_is_held),
 		cmocka_unit_test(wrong_plugins_are_refused),
 		cmocka_unit_test(crashes_are_told),
 		cmocka_unit_test(our_own_crashes_are_not_blamed_on_plugins),
