@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * contend COUNT [spin]: four processes do COUNT accesses each to two words that
+ * contend COUNT [spin|die]: four processes do COUNT accesses each to two words that
  * lie on either side of a page boundary, each by one of three addresses of the
  * same memory, with many kinds of instructions. Between them each counts in a
  * slot of its own on the same pages and looks whether that count stays right.
  * spin: one of them counts on a third page instead, until the others are done.
+ * die: meanwhile 20 more, one after the other, access the words until they are
+ * denied one, which ends them.
  */
 #include <custos/guest.h>
 
 #define WORKERS 4
+#define VICTIMS 20
 #define PAGES 3
 #define WORD_PAGES 2
 #define FIRST (PAGE_SIZE - 8) /* the two words: bytes [FIRST, FIRST + 16) */
@@ -85,13 +88,21 @@ static int spin(void)
 	return 0;
 }
 
-static int work(uint64_t number, uint64_t count, bool spins)
+static _Noreturn void live_until_denied(void)
+{
+	for (;;)
+		access_words(alias[chance(3)]);
+}
+
+static int work(uint64_t number, uint64_t count, const char *how)
 {
 	uint64_t counted = 0;
 
 	seed = number * 7919 + 1;
 	map_all(cap_find("shared"));
-	if (spins && number == WORKERS - 1)
+	if (number >= WORKERS)
+		live_until_denied();
+	if (!strcmp(how, "spin") && number == WORKERS - 1)
 		return spin();
 	for (uint64_t i = 0; i < count; i++) {
 		volatile uint64_t *own = (uint64_t *)(alias[chance(3)] +
@@ -113,12 +124,13 @@ static int work(uint64_t number, uint64_t count, bool spins)
 static uint32_t start(unsigned number, const char *count, const char *how,
 	uint32_t memory)
 {
-	const char digit[] = {(char)('0' + number), 0};
-	const char *const argv[] = {"worker", count, digit, how, NULL};
+	char text[8];
+	const char *const argv[] = {"worker", count, text, how, NULL};
 	const struct custos_spawn_cap cap = {"shared", memory, RIGHTS};
-	int64_t slot =
-		spawn("program", argv, number % cpu_count(), &cap, 1);
+	int64_t slot;
 
+	snprintf(text, sizeof(text), "%u", number);
+	slot = spawn("program", argv, number % cpu_count(), &cap, 1);
 	assert(slot > 0);
 	return (uint32_t)slot;
 }
@@ -126,18 +138,21 @@ static uint32_t start(unsigned number, const char *count, const char *how,
 int main(int argc, char **argv)
 {
 	const char *count = argc > 1 ? argv[1] : "1000";
+	const char *how = argc > 2 ? argv[2] : "work";
 	const volatile uint64_t *words =
 		(const uint64_t *)(alias_a + FIRST);
 	uint32_t memory, worker[WORKERS];
 	int bad = 0;
 
-	if (argc > 2 && !strcmp(argv[0], "worker"))
+	if (argc > 3 && !strcmp(argv[0], "worker"))
 		return work(parse_number(argv[2]), parse_number(count),
-			argc > 3);
+			argv[3]);
 	memory = (uint32_t)memory_create(PAGES * PAGE_SIZE);
 	map_all(memory);
 	for (unsigned i = 0; i < WORKERS; i++)
-		worker[i] = start(i, count, argc > 2 ? "spin" : NULL, memory);
+		worker[i] = start(i, count, how, memory);
+	for (unsigned i = 0; i < VICTIMS && !strcmp(how, "die"); i++)
+		wait_exit(start(WORKERS + i, count, how, memory));
 	for (unsigned i = 0; i < WORKERS; i++)
 		bad |= (int)wait_exit(worker[i]);
 	printf("words %lx %lx\n", words[0], words[1]);

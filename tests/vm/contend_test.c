@@ -16,18 +16,21 @@
 #define WORDS 2
 #define ACCESSES_MAX 1000000
 #define HELD_MAX 64
+#define WORKERS 4
+#define VICTIMS 20
+#define IS_VICTIM(process) ((process) > 1 + WORKERS)
 
 struct judge {
 	struct keeper keeper;
 	struct guest_run *run;
 	/* Guarded by the lock of the word's page. */
 	uint64_t model[WORDS];
-	unsigned owner[WORDS]; /* cpu + 1 that is deciding */
+	_Atomic unsigned owner[WORDS]; /* cpu + 1 that is deciding */
 	/* How often an access was told, by its number and word. */
 	_Atomic uint8_t told[ACCESSES_MAX + 1][WORDS];
 	_Atomic uint8_t done[ACCESSES_MAX + 1]; /* and not rolled back */
 	_Atomic uint64_t last_seq, rollbacks, performed;
-	_Atomic uint64_t breaks, overlaps, resumed;
+	_Atomic uint64_t breaks, overlaps, resumed, denied;
 	pthread_mutex_t mutex; /* guards the rest */
 	uint64_t chance;
 	uint64_t held[HELD_MAX];
@@ -117,6 +120,8 @@ static enum keeper_status on_access(struct keeper *keeper,
 	if (access->process == 1)
 		return KEEPER_OK;
 	verdict->kind = any_answer(access->kind);
+	if (IS_VICTIM(access->process) && !chance(10))
+		verdict->kind = VERDICT_DENY;
 	verdict->grant = chance(2) ? GRANT_ALL : GRANT_PROCESS;
 	verdict->grant_writes = chance(2);
 	if (verdict->kind == VERDICT_SERVE)
@@ -168,11 +173,17 @@ static void on_told(struct keeper *keeper, const struct access *access,
 	for (seen = judge.last_seq; seen < seq;)
 		if (atomic_compare_exchange_weak(&judge.last_seq, &seen, seq))
 			break;
+	if (outcome == OUTCOME_DENY || outcome == OUTCOME_FAULT) {
+		/* Or the other half of what was denied. */
+		judge.breaks += !IS_VICTIM(access->process) || final_bytes;
+		judge.denied += outcome == OUTCOME_DENY;
+		return;
+	}
 	if (outcome == OUTCOME_ROLLBACK) {
 		judge.rollbacks++;
 		return;
 	}
-	if (seq && seq <= ACCESSES_MAX)
+	if (seq && seq <= ACCESSES_MAX && !IS_VICTIM(access->process))
 		judge.done[seq] = 1;
 	judge.breaks += !final_bytes;
 	judge.performed++;
@@ -227,7 +238,7 @@ static void random_answers_keep_the_books(void **state)
 	char count[24];
 	struct guest_run run = {
 		.program = "contend",
-		.args = { count },
+		.args = { count, "die" },
 		.keep = { "alias_a+0xff8+8", "alias_a+0x1000+8" },
 		.keeper = &judge.keeper,
 		.cpus = 4,
@@ -254,9 +265,10 @@ static void random_answers_keep_the_books(void **state)
 		judge.rollbacks && run.summary.waits);
 	assert_int_equal(judge.breaks, 0);
 	assert_int_equal(judge.overlaps, 0);
+	assert_int_equal(judge.denied, VICTIMS);
 	assert_int_equal(run.summary.missed, 0);
 	assert_int_equal(run.summary.still_held, 0);
-	check_numbers(4 * each + 2);
+	check_numbers(WORKERS * each + 2);
 	check_words(&run);
 }
 
