@@ -21,9 +21,17 @@ struct trace_verb {
 /* All verbs; ends with a NULL name. */
 extern const struct trace_verb trace_verbs[];
 
-extern const char trace_info_help[], trace_print_help[], trace_check_help[];
+extern const char trace_info_help[];
 int trace_info_run(int argc, char **argv);
+extern const char trace_print_help[];
 int trace_print_run(int argc, char **argv);
+extern const char trace_who_help[];
+int trace_who_run(int argc, char **argv);
+extern const char trace_history_help[];
+int trace_history_run(int argc, char **argv);
+extern const char trace_memory_help[];
+int trace_memory_run(int argc, char **argv);
+extern const char trace_check_help[];
 int trace_check_run(int argc, char **argv);
 
 #endif

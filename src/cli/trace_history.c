@@ -25,31 +25,6 @@ struct history {
 	struct buf line;
 };
 
-/* What of [offset, offset + size) of a range belongs to the place. */
-struct piece {
-	const struct trace_range *range;
-	uint64_t offset, size;
-	uint64_t skip; /* from the record's first byte */
-};
-
-static bool cut_piece(const struct trace_place *place, uint32_t range,
-	uint64_t offset, uint64_t size, struct piece *out)
-{
-	uint64_t first, end;
-
-	if (place->range->id != range || offset > UINT64_MAX - size)
-		return false;
-	first = offset > place->offset ? offset : place->offset;
-	end = offset + size < place->offset + place->length
-		? offset + size
-		: place->offset + place->length;
-	if (first >= end)
-		return false;
-	*out = (struct piece){ place->range, first, end - first,
-		first - offset };
-	return true;
-}
-
 static void add_string(struct buf *out, const char *key, const char *text)
 {
 	buf_printf(out, ",\"%s\":", key);
@@ -70,8 +45,8 @@ static void add_hex(struct buf *out, const char *key, const uint8_t *bytes,
 }
 
 static void json_line(struct history *h, const struct trace_record *r,
-	const struct piece *piece, const char *event, const uint8_t *before,
-	const uint8_t *after)
+	const struct trace_range *range, const struct trace_piece *piece,
+	const char *event, const uint8_t *before, const uint8_t *after)
 {
 	struct buf *out = &h->line;
 	const struct trace_site *site;
@@ -79,11 +54,13 @@ static void json_line(struct history *h, const struct trace_record *r,
 	buf_printf(out,
 		"{\"event\":\"%s\",\"seq\":%" PRIu64 ",\"time_ns\":%" PRIu64,
 		event, r->seq, r->time_ns);
-	add_string(out, "range", piece->range->name);
+	add_string(out, "range", range->name);
 	buf_printf(out, ",\"offset\":%" PRIu64 ",\"size\":%" PRIu64,
-		piece->offset, piece->size);
-	add_hex(out, "before", before, piece->size);
-	add_hex(out, "after", after, piece->size);
+		piece->offset, piece->length);
+	add_hex(out, "before", before ? before + piece->at : NULL,
+		piece->length);
+	add_hex(out, "after", after ? after + piece->at : NULL,
+		piece->length);
 	if (r->kind == TRACE_ACCESS) {
 		const struct access *a = &r->access;
 
@@ -101,66 +78,79 @@ static void json_line(struct history *h, const struct trace_record *r,
 }
 
 static void text_start(struct history *h, const struct trace_record *r,
-	const struct piece *piece)
+	const struct trace_range *range, const struct trace_piece *piece)
 {
+	uint64_t shown = piece->length < 64 ? piece->length : 64;
 	struct buf *out = &h->line;
 
 	buf_printf(out, "%7" PRIu64 " ", r->seq);
-	trace_place_describe(piece->range, piece->offset, out);
-	buf_printf(out, " %" PRIu64 ": ", piece->size);
+	trace_place_describe(range, piece->offset, out);
+	buf_printf(out, " %" PRIu64 ": ", piece->length);
 	if (r->bytes)
-		trace_add_value(out, r->bytes + piece->skip,
-			piece->size < 64 ? piece->size : 64);
+		trace_add_value(out, r->bytes + piece->at, shown);
 	else
 		buf_add_str(out, "unknown");
 	buf_printf(out, "%s when process #%" PRIu64 " got it\n",
-		piece->size > 64 ? "..." : "", r->process);
+		r->bytes && shown < piece->length ? "..." : "", r->process);
 }
 
 static void on_bind(struct history *h, const struct trace_record *r)
 {
-	struct piece piece;
+	const struct trace_piece all = { r->offset, r->size, 0 };
+	struct trace_piece piece;
 
 	for (size_t i = 0; i < h->places.count; i++) {
-		if (!cut_piece(&h->places.at[i], r->range, r->offset, r->size,
-			    &piece))
+		const struct trace_place *place = &h->places.at[i];
+
+		if (place->range->id != r->range ||
+			!trace_place_cut(place, &all, &piece))
 			continue;
 		if (h->json)
-			json_line(h, r, &piece, "start", NULL,
-				r->bytes ? r->bytes + piece.skip : NULL);
+			json_line(h, r, place->range, &piece, "start", NULL,
+				r->bytes);
 		else
-			text_start(h, r, &piece);
+			text_start(h, r, place->range, &piece);
 	}
 }
 
+static bool changes(const struct trace_record *r,
+	const struct trace_piece *piece)
+{
+	const uint8_t *before = r->access.old_bytes;
+	const uint8_t *after = trace_stored_bytes(r);
+
+	return !before || !after ||
+		memcmp(before + piece->at, after + piece->at, piece->length);
+}
+
+/* One line of text has all of the access; JSON has a line for each piece. */
 static void on_store(struct history *h, const struct trace_record *r)
 {
 	const struct access *a = &r->access;
-	const uint8_t *after = trace_stored_bytes(r);
-	struct piece piece;
+	struct trace_piece whole, piece;
+	bool found = false;
 
 	for (size_t i = 0; i < h->places.count; i++) {
-		const uint8_t *before = a->old_bytes;
+		const struct trace_place *place = &h->places.at[i];
 
-		if (!cut_piece(&h->places.at[i], a->range, a->offset,
-			    a->kept_count, &piece))
+		if (place->range->id != a->range)
 			continue;
-		piece.skip += a->kept_first;
-		if (h->changes && before && after &&
-			!memcmp(before + piece.skip, after + piece.skip,
-				piece.size))
-			continue;
-		h->count++;
-		if (h->json) {
-			json_line(h, r, &piece, "store",
-				before ? before + piece.skip : NULL,
-				after ? after + piece.skip : NULL);
-			continue;
+		for (uint32_t n = 0;
+			trace_access_piece(place->range, a, n, &whole); n++) {
+			if (!trace_place_cut(place, &whole, &piece) ||
+				(h->changes && !changes(r, &piece)))
+				continue;
+			found = true;
+			if (h->json)
+				json_line(h, r, place->range, &piece, "store",
+					a->old_bytes, trace_stored_bytes(r));
 		}
-		trace_query_line(&h->q, r, &h->line);
-		buf_add_char(&h->line, '\n');
-		return; /* the line has all of it */
 	}
+	h->count += found;
+	if (!found || h->json)
+		return;
+	trace_query_line(&h->q, r, &h->line);
+	buf_add_char(&h->line, '\n');
 }
 
 /* Traces of other tools say who wrote, not what. */

@@ -154,16 +154,59 @@ void trace_places_fini(struct trace_places *places)
 	*places = (struct trace_places){ 0 };
 }
 
+bool trace_access_piece(const struct trace_range *range,
+	const struct access *access, uint32_t n, struct trace_piece *out)
+{
+	if (n >= (access->lane_count ? access->lane_count : 1))
+		return false;
+	if (!access->lane_count) {
+		*out = (struct trace_piece){ access->offset,
+			access->kept_count, access->kept_first };
+	} else {
+		const struct access_lane *lane = &access->lanes[n];
+
+		*out = (struct trace_piece){ lane->address - range->address,
+			lane->size, lane->offset };
+	}
+	/* A trace may say anything. */
+	if (out->length > access->size || out->at > access->size - out->length)
+		out->length = 0;
+	return true;
+}
+
+bool trace_place_cut(
+	const struct trace_place *place, const struct trace_piece *piece,
+	struct trace_piece *out)
+{
+	uint64_t first, last, end;
+
+	if (!piece->length ||
+		!checked_add(piece->offset, piece->length - 1, &last) ||
+		!checked_add(place->offset, place->length - 1, &end))
+		return false;
+	first = piece->offset > place->offset ? piece->offset : place->offset;
+	last = last < end ? last : end;
+	if (first > last)
+		return false;
+	*out = (struct trace_piece){ first, last - first + 1,
+		piece->at + (uint32_t)(first - piece->offset) };
+	return true;
+}
+
 bool trace_places_touch(
 	const struct trace_places *places, const struct access *access)
 {
+	struct trace_piece piece, part;
+
 	for (size_t i = 0; i < places->count; i++) {
 		const struct trace_place *p = &places->at[i];
 
-		if (p->range->id == access->range &&
-			ranges_overlap(p->offset, p->length, access->offset,
-				access->kept_count))
-			return true;
+		if (p->range->id != access->range)
+			continue;
+		for (uint32_t n = 0;
+			trace_access_piece(p->range, access, n, &piece); n++)
+			if (trace_place_cut(p, &piece, &part))
+				return true;
 	}
 	return false;
 }

@@ -70,6 +70,9 @@ struct trace_moment {
 };
 
 bool trace_moment_parse(const char *text, struct trace_moment *out);
+/* Say what one looks like; returns the exit code. */
+int trace_bad_moment(
+	const char *verb, const char *option, const char *argument);
 
 /* The last access at or before the moment; UINT64_MAX when it is not given.
  * False: code is set; a moment beyond the end is such a failure. */
@@ -101,6 +104,23 @@ struct trace_places {
 bool trace_query_places(
 	struct trace_query *q, const char *text, struct trace_places *out);
 void trace_places_fini(struct trace_places *places);
+
+/* Bytes [at, at + length) of an access are bytes [offset, offset + length) of
+ * its range. */
+struct trace_piece {
+	uint64_t offset, length;
+	uint32_t at;
+};
+
+/* Piece n of what access touches of range, which is its; false behind the
+ * last. One, except for gathers and scatters. */
+bool trace_access_piece(const struct trace_range *range,
+	const struct access *access, uint32_t n, struct trace_piece *out);
+
+/* The part of a piece that lies in place; false when there is none. */
+bool trace_place_cut(
+	const struct trace_place *place, const struct trace_piece *piece,
+	struct trace_piece *out);
 
 /* Does access touch one of them? */
 bool trace_places_touch(

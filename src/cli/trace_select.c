@@ -55,6 +55,15 @@ bool trace_moment_parse(const char *text, struct trace_moment *out)
 	return parse_time(text, &out->value);
 }
 
+int trace_bad_moment(
+	const char *verb, const char *option, const char *argument)
+{
+	return cmd_usage_error(verb,
+		"%s: `%s' is no moment: an access's number, or a time such as "
+		"1.5s, 20ms, 7us",
+		option, argument);
+}
+
 /* The time of the first access from seq on; UINT64_MAX behind the last. */
 static bool time_of(struct trace_query *q, uint64_t seq, uint64_t *out)
 {
@@ -141,10 +150,8 @@ int trace_select_take(struct trace_select *s, const char *verb, int option,
 	case 't':
 		if (trace_moment_parse(argument, moment))
 			return -1;
-		return cmd_usage_error(verb,
-			"--%s: `%s' is no moment: an access's number, or a "
-			"time such as 1.5s, 20ms, 7us",
-			option == 'f' ? "from" : "to", argument);
+		return trace_bad_moment(
+			verb, option == 'f' ? "--from" : "--to", argument);
 	default:
 		return trace_bad_option(verb);
 	}

@@ -81,7 +81,8 @@ static bool stores(const struct trace_reader *reader,
 {
 	struct piece piece;
 
-	if (!is_store(r, area))
+	/* What is absorbed leaves no mark. */
+	if (!is_store(r, area) || r->outcome == OUTCOME_ABSORB)
 		return false;
 	for (uint32_t n = 0; access_piece(reader, &r->access, n, &piece); n++)
 		if (overlaps(&piece, area))
