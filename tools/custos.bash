@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print check'
+		verbs='info print who history memory check'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
@@ -91,6 +91,12 @@ _custos()
 			options='--range --when --process --from --to
 				--json --csv --time --stacks --help'
 			;;
+		who) options='--at --process --json --help' ;;
+		history)
+			options='--range --when --process --from --to
+				--changes --json --help'
+			;;
+		memory) options='--at --diff --process --help' ;;
 		check) options='--quiet --help' ;;
 		*) options='--help' ;;
 		esac
