@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory check'
+		verbs='info print who history memory check export'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
@@ -98,6 +98,14 @@ _custos()
 			;;
 		memory) options='--at --diff --process --help' ;;
 		check) options='--quiet --help' ;;
+		export)
+			if ((COMP_CWORD == 3)); then
+				COMPREPLY=($(compgen -W 'jsonl csv tsv' \
+					-- "$cur"))
+				return
+			fi
+			options='--output --help'
+			;;
 		*) options='--help' ;;
 		esac
 		;;

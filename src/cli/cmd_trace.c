@@ -21,6 +21,8 @@ const struct trace_verb trace_verbs[] = {
 		trace_memory_help, trace_memory_run },
 	{ "check", "[-q] TRACE", "is it whole, and what is missing",
 		trace_check_help, trace_check_run },
+	{ "export", "[-o FILE] FORMAT TRACE", "a trace for other tools",
+		trace_export_help, trace_export_run },
 	{ 0 },
 };
 

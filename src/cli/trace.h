@@ -33,5 +33,7 @@ extern const char trace_memory_help[];
 int trace_memory_run(int argc, char **argv);
 extern const char trace_check_help[];
 int trace_check_run(int argc, char **argv);
+extern const char trace_export_help[];
+int trace_export_run(int argc, char **argv);
 
 #endif

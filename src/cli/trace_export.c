@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* custos trace export: a trace for other tools. */
+#include "cli/trace_export.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "cli/trace.h"
+#include "cli/trace_query.h"
+
+const char trace_export_help[] =
+	"FORMAT is one of\n"
+	"  jsonl     JSON lines, every record\n"
+	"  csv, tsv  a table, accesses only\n"
+	"\n"
+	"  -o, --output FILE     write to FILE, not to standard output\n";
+
+const struct trace_export_format trace_export_formats[] = {
+	{ "jsonl", "JSON lines", true, NULL, trace_jsonl_record, NULL },
+	{ "csv", "a table", true, trace_csv_begin, trace_csv_record, NULL },
+	{ "tsv", "a table", true, trace_tsv_begin, trace_tsv_record, NULL },
+	{ 0 },
+};
+
+/* ---- shared by formats ---- */
+
+const char *trace_export_event(enum trace_kind kind)
+{
+	switch (kind) {
+	case TRACE_ACCESS:
+		return "access";
+	case TRACE_PROCESS_START:
+		return "process_start";
+	case TRACE_PROCESS_EXIT:
+		return "process_exit";
+	case TRACE_BIND:
+		return "bind";
+	case TRACE_UNBIND:
+		return "unbind";
+	case TRACE_MARKER:
+		return "marker";
+	case TRACE_LOST:
+		return "lost";
+	case TRACE_END:
+		return "end";
+	case TRACE_KIND_MAX:
+		break;
+	}
+	return "unknown";
+}
+
+const struct trace_site *trace_export_site(
+	const struct trace_reader *reader, uint32_t site)
+{
+	static const struct trace_site none = {
+		.symbol = "",
+		.line = "",
+		.text = "",
+	};
+	const struct trace_site *known = trace_reader_site(reader, site);
+
+	return known ? known : &none;
+}
+
+void trace_export_value(struct buf *out, const uint8_t *bytes, uint64_t size)
+{
+	uint64_t value = 0;
+
+	if (size > sizeof(value)) {
+		buf_add_hex(out, bytes, size);
+		return;
+	}
+	memcpy(&value, bytes, size);
+	buf_printf(out, "0x%" PRIx64, value);
+}
+
+bool trace_export_damage(const struct trace_reader *reader, const char *verb)
+{
+	const char *text;
+	size_t i = 0;
+
+	for (; (text = trace_reader_damage(reader, i)); i++)
+		fprintf(stderr, "custos %s: %s\n", verb, text);
+	return i != 0;
+}
+
+/* ---- all records ---- */
+
+static int put(struct trace_export *e, struct error *err)
+{
+	size_t len = e->text.len;
+
+	if (e->text.failed)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (len && e->out && fwrite(e->text.data, 1, len, e->out) != len)
+		return error_set_errno(err, errno ? -errno : -EIO,
+			"cannot write");
+	if (e->out)
+		buf_reset(&e->text);
+	return 0;
+}
+
+static int each_record(struct trace_export *e,
+	const struct trace_export_format *format, const char *verb,
+	struct error *err)
+{
+	struct trace_totals totals;
+	struct trace_record record;
+	uint64_t done = 0;
+	int ret;
+
+	trace_reader_totals(e->reader, &totals);
+	while ((ret = trace_reader_next(e->reader, &record, err)) == 1) {
+		ret = format->record(e, &record, err);
+		if (!ret)
+			ret = put(e, err);
+		if (!ret && trace_interrupted())
+			ret = error_set(err, -EINTR, "interrupted");
+		if (ret)
+			break;
+		if (!(++done & 0xfff))
+			trace_progress(verb, done, totals.records);
+	}
+	trace_progress(verb, 0, 0);
+	return ret;
+}
+
+int trace_export_all(struct trace_export *e,
+	const struct trace_export_format *format, const char *verb,
+	struct error *err)
+{
+	struct error end_err = { 0 };
+	int ret, end = 0;
+
+	ret = format->begin ? format->begin(e, err) : 0;
+	if (ret)
+		return ret;
+	ret = put(e, err);
+	if (!ret)
+		ret = each_record(e, format, verb, err);
+	if (format->end)
+		end = format->end(e, !ret || ret == -EINTR, &end_err);
+	if (!end)
+		end = put(e, &end_err);
+	if (end && (!ret || ret == -EINTR)) {
+		if (err)
+			*err = end_err;
+		ret = end;
+	}
+	return ret;
+}
+
+/* ---- the verb ---- */
+
+static const struct trace_export_format *find_format(const char *name)
+{
+	for (const struct trace_export_format *f = trace_export_formats;
+		f->name; f++)
+		if (!strcmp(f->name, name))
+			return f;
+	return NULL;
+}
+
+static int export_stream(struct trace_export *e,
+	const struct trace_export_format *format, const char *verb,
+	struct error *err)
+{
+	int ret;
+
+	e->out = e->path ? fopen(e->path, "we") : stdout;
+	if (!e->out)
+		return error_set_errno(
+			err, -errno, "cannot write %s", e->path);
+	ret = trace_export_all(e, format, verb, err);
+	errno = 0;
+	if ((e->path ? fclose(e->out) : fflush(e->out)) &&
+		(!ret || ret == -EINTR))
+		ret = error_set_errno(err, errno ? -errno : -EIO,
+			"cannot write");
+	return ret;
+}
+
+static int export(struct trace_export *e,
+	const struct trace_export_format *format, const char *verb)
+{
+	struct error err = { 0 };
+	int ret;
+
+	e->meta = trace_reader_meta(e->reader);
+	trace_catch_interrupts();
+	ret = format->stream ? export_stream(e, format, verb, &err) :
+			       trace_export_all(e, format, verb, &err);
+	if (ret) {
+		cmd_fail(verb, "%s", err.text);
+		return ret == -EINTR ? CLI_INTERRUPTED : CLI_FAILED;
+	}
+	return trace_export_damage(e->reader, verb) ? CLI_NO : CLI_OK;
+}
+
+int trace_export_run(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *verb = argv[0] + strlen("custos ");
+	const struct trace_export_format *format;
+	struct trace_export e = { 0 };
+	struct error err = { 0 };
+	int option, code;
+
+	while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+		if (option != 'o')
+			return trace_bad_option(verb);
+		e.path = optarg;
+	}
+	if (argc - optind != 2)
+		return cmd_usage_error(verb, "name a format and a trace");
+	format = find_format(argv[optind]);
+	if (!format)
+		return cmd_usage_error(
+			verb, "there is no format `%s'", argv[optind]);
+	if (!format->stream && !e.path)
+		return cmd_usage_error(verb, "%s needs -o", format->name);
+	if (trace_reader_open(argv[optind + 1], &e.reader, &err))
+		return cmd_fail(verb, "%s", err.text);
+	code = export(&e, format, verb);
+	trace_reader_close(e.reader);
+	buf_fini(&e.text);
+	return code;
+}
