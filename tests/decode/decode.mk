@@ -14,6 +14,20 @@ $(BUILD)/tools/collect-forms: $(BUILD)/tools/collect-forms.c.o \
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
 
+# What fuzzing the decoder and the executor starts from.
+FUZZ_DECODE := $(BUILD)/tests/fuzz/decode
+$(BUILD)/tests/decode/seeds: %: %.c.o $(DECODE_HELPERS) $(BUILD)/libcustos.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(subst =fuzzer,=fuzzer-no-link,$(LDFLAGS)) \
+		$^ -o $@ $(LDLIBS_ALL)
+fuzz-seeds: $(BUILD)/tests/decode/seeds
+	$(Q)mkdir -p $(FUZZ_DECODE)/decode_fuzz.corpus \
+		$(FUZZ_DECODE)/exec_fuzz.corpus
+	$(Q)$< $(DECODE_FORMS) $(FUZZ_DECODE)/decode_fuzz.corpus \
+		$(FUZZ_DECODE)/exec_fuzz.corpus
+fuzz-run: fuzz-seeds
+.PHONY: fuzz-seeds
+
 tests: $(DECODE_PROGRAMS)
 TESTS += $(wildcard tests/decode/*_test.sh)
 
