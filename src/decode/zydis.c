@@ -23,6 +23,7 @@ struct view {
 };
 
 static ZydisDecoder decoder;
+static bool is_amd;
 static pthread_once_t decoder_once = PTHREAD_ONCE_INIT;
 
 /* AMD obeys 66h on near branches, Intel ignores it. */
@@ -34,8 +35,9 @@ static void init_decoder(void)
 		ZYDIS_STACK_WIDTH_64);
 	if (__get_cpuid(0, &eax, &ebx, &ecx, &edx) &&
 		(ebx == signature_AMD_ebx || ebx == HYGON_EBX))
-		ZydisDecoderEnableMode(&decoder,
-			ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_TRUE);
+		is_amd = true;
+	ZydisDecoderEnableMode(
+		&decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, is_amd);
 }
 
 static ZyanStatus decode(const uint8_t *bytes, size_t len, struct view *out)
@@ -616,6 +618,10 @@ static void add_operand(const struct view *view,
 		.vsib = operand->mem.type == ZYDIS_MEMOP_TYPE_VSIB,
 		.conditional = operand_conditional(view, operand),
 	};
+	/* Correction: with 66h Intel reads only the 16 bits it uses. */
+	if (view->insn.mnemonic == ZYDIS_MNEMONIC_MOVSXD && !is_amd &&
+		view->insn.operand_width == 16)
+		o->size = 2;
 	o->alignment = operand_alignment(view, o);
 }
 

@@ -1,7 +1,7 @@
 # The decoder and the executor against the CPU (docs/TESTING.md).
 DECODE_HELPERS := $(addprefix $(BUILD)/tests/decode/,forms.c.o model.c.o \
 	native.c.o world.c.o)
-DECODE_PROGRAMS := $(BUILD)/tests/decode/diff
+DECODE_PROGRAMS := $(addprefix $(BUILD)/tests/decode/,diff probe)
 DECODE_FORMS := tests/decode/binaries.txt
 
 $(DECODE_PROGRAMS): %: %.c.o $(DECODE_HELPERS) $(BUILD)/libcustos.a
