@@ -181,10 +181,10 @@ const struct insn *decode_cached(struct exec *exec, uint64_t ip,
  * Work out which bytes insn will touch from this state. xstate may be NULL
  * when !insn->needs_xstate. insn, regs and xstate must stay until exec_run().
  * EXEC_OK: exec_access()/exec_count() list the accesses, in the order the CPU
- * makes them where the manual defines one. EXEC_FAULT, as of exec_run(): the
- * state alone decides on a fault (non-canonical address, misaligned aligned-move). There may be no
- * access at all (rep with count 0, mask of zeros, clflush, an x87 store with an
- * unmasked exception): go on all the same.
+ * makes them where the manual defines one. There may be none at all (rep with
+ * count 0, mask of zeros, clflush, an x87 store with an unmasked exception): go
+ * on all the same. EXEC_FAULT, as of exec_run(): the state alone decides on a
+ * fault (non-canonical address, misaligned aligned-move).
  */
 enum exec_status exec_plan(struct exec *exec, const struct insn *insn,
 	const struct arch_regs *regs, const struct arch_xstate *xstate);

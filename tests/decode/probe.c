@@ -86,7 +86,8 @@ static uint64_t operand_address(const struct insn *insn)
 								0);
 }
 
-/* Run with the operand at target, if this shape can get there exactly; the same random state for the same seed. */
+/* Run with the operand at target, if this shape can get there exactly; the
+ * same random state for the same seed. */
 static bool run_at(const struct form *form, uint64_t seed, uint64_t target,
 	uint8_t fill, struct insn *insn, struct outcome *out)
 {
