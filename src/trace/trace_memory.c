@@ -9,7 +9,7 @@
 #define PAGES_MAX 4096 /* 16 MiB of kept bytes */
 #define SLOTS 16384 /* power of two */
 /* A checkpoint after so many accesses, and this many for each page in it. */
-#define EVERY (UINT64_C(1) << 20)
+#define EVERY (UINT64_C(1) << 18)
 #define EVERY_PAGE UINT64_C(8192)
 
 struct page {
@@ -26,7 +26,7 @@ struct trace_memory {
 	uint32_t count;
 	bool given_up;
 	uint64_t accesses; /* since the last checkpoint */
-	struct page *last; /* the one found last */
+	struct page *last[2]; /* found last: of a process, of any */
 };
 
 struct trace_memory *trace_memory_create(void)
@@ -48,7 +48,7 @@ static void give_up(struct trace_memory *m)
 	for (uint32_t i = 0; i < m->count; i++)
 		free(m->pages[i]);
 	m->count = 0;
-	m->last = NULL;
+	m->last[0] = m->last[1] = NULL;
 	m->given_up = true;
 }
 
@@ -95,16 +95,31 @@ static struct page *page_get(struct trace_memory *m, uint64_t process,
 			     process * UINT64_C(0xc2b2ae3d27d4eb4f)) *
 		UINT64_C(0x9e3779b97f4a7c15);
 	uint32_t at = (uint32_t)(h >> 50);
+	struct page **last = &m->last[process == TRACE_MEMORY_ANY];
 
-	if (m->last && is_page(m->last, process, range, number))
-		return m->last;
+	if (*last && is_page(*last, process, range, number))
+		return *last;
 	while (m->slots[at] &&
 		!is_page(m->pages[m->slots[at] - 1], process, range, number))
 		at = (at + 1) & (SLOTS - 1);
-	m->last = m->slots[at] ? m->pages[m->slots[at] - 1] :
-				 page_new(m, process, range, number,
-					 &m->slots[at]);
-	return m->last;
+	if (!m->slots[at] && !page_new(m, process, range, number, &m->slots[at]))
+		return NULL;
+	*last = m->pages[m->slots[at] - 1];
+	return *last;
+}
+
+static void set_known(struct page *page, uint32_t at, uint32_t count)
+{
+	while (count) {
+		uint32_t bit = at % 64;
+		uint32_t here = count < 64 - bit ? count : 64 - bit;
+		uint64_t mask = here == 64 ? UINT64_MAX :
+					     (UINT64_C(1) << here) - 1;
+
+		page->known[at / 64] |= mask << bit;
+		at += here;
+		count -= here;
+	}
 }
 
 static void put(struct trace_memory *m, uint64_t process, uint32_t range,
@@ -123,12 +138,19 @@ static void put(struct trace_memory *m, uint64_t process, uint32_t range,
 		if (!page)
 			return;
 		memcpy(page->bytes + at, bytes, count);
-		for (uint32_t i = at; i < at + count; i++)
-			page->known[i / 64] |= UINT64_C(1) << i % 64;
+		set_known(page, at, count);
 		offset += count;
 		bytes += count;
 		len -= count;
 	}
+}
+
+/* For questions about this process, and about nobody in particular. */
+static void put_both(struct trace_memory *m, uint64_t process, uint32_t range,
+	uint64_t offset, uint64_t len, const uint8_t *bytes)
+{
+	put(m, process, range, offset, len, bytes);
+	put(m, TRACE_MEMORY_ANY, range, offset, len, bytes);
 }
 
 void trace_memory_add(struct trace_memory *m, const struct trace_record *r)
@@ -138,7 +160,7 @@ void trace_memory_add(struct trace_memory *m, const struct trace_record *r)
 	if (m->given_up)
 		return;
 	if (r->kind == TRACE_BIND && r->bytes)
-		put(m, r->process, r->range, r->offset, r->size, r->bytes);
+		put_both(m, r->process, r->range, r->offset, r->size, r->bytes);
 	if (r->kind != TRACE_ACCESS)
 		return;
 	m->accesses++;
@@ -147,7 +169,7 @@ void trace_memory_add(struct trace_memory *m, const struct trace_record *r)
 	if (a->lane_count)
 		give_up(m); /* where its lanes lie in the range is not known */
 	else
-		put(m, a->process, a->range, a->offset, a->kept_count,
+		put_both(m, a->process, a->range, a->offset, a->kept_count,
 			r->final_bytes + a->kept_first);
 }
 
@@ -210,23 +232,4 @@ bool trace_memory_unpack(struct pack_in *in,
 		visit(ctx, &piece);
 	}
 	return true;
-}
-
-bool trace_memory_is_shared(struct pack_in in, uint32_t range)
-{
-	struct trace_memory_piece piece;
-	uint64_t process = 0;
-	bool any = false;
-
-	while (in.at < in.end) {
-		if (!take_piece(&in, &piece))
-			return true;
-		if (piece.range != range)
-			continue;
-		if (any && piece.process != process)
-			return true;
-		process = piece.process;
-		any = true;
-	}
-	return false;
 }

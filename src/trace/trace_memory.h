@@ -10,7 +10,9 @@
 
 #include "trace/trace_pack.h"
 
-/* Known bytes of one process's (0: a device's) range. */
+#define TRACE_MEMORY_ANY UINT64_MAX /* process: whoever stored last */
+
+/* Known bytes of a range as one process has it. */
 struct trace_memory_piece {
 	uint64_t process;
 	uint32_t range;
@@ -23,10 +25,6 @@ struct trace_memory_piece {
 bool trace_memory_unpack(struct pack_in *in,
 	void (*visit)(void *ctx, const struct trace_memory_piece *piece),
 	void *ctx);
-
-/* Do several processes have bytes of this range? True, too, of a damaged
- * payload. */
-bool trace_memory_is_shared(struct pack_in in, uint32_t range);
 
 /* ---- writing: the memory as the records tell it ---- */
 

@@ -92,9 +92,9 @@ static bool stores(const struct trace_reader *reader,
 
 /* ---- chunks ---- */
 
-/* Can chunk i hold anything about the area? binds: bindings count, too. */
-static bool may_hold(
-	struct trace_reader *r, size_t i, const struct area *area, bool binds)
+/* Can chunk i hold anything about the area, by its header? */
+static bool is_candidate(
+	const struct trace_reader *r, size_t i, const struct area *area)
 {
 	const struct trace_known *known = &r->chunks[i];
 	const struct trace_chunk *c = &known->chunk;
@@ -102,17 +102,26 @@ static bool may_hold(
 	if (c->type != TRACE_CHUNK_RECORDS || known->damaged ||
 		!(c->flags & TRACE_CHUNK_STORES))
 		return false;
-	if (c->seq_first > area->seq && !(c->flags & TRACE_CHUNK_BINDS))
-		return false;
-	if (!known->filter || trace_reader_load(r, known->filter, &r->filter))
-		return true;
-	if (c->seq_first <= area->seq &&
-		trace_filter_stored(r->filter.data, r->filter.len, area->range,
-			area->offset, area->len))
-		return true;
-	return binds && c->flags & TRACE_CHUNK_BINDS &&
-		trace_filter_bound(r->filter.data, r->filter.len, area->range,
-			area->offset, area->len);
+	return c->seq_first <= area->seq || c->flags & TRACE_CHUNK_BINDS;
+}
+
+/* Its filter into r->filter; false: it has none. */
+static bool load_filter(struct trace_reader *r, size_t i)
+{
+	uint32_t filter = r->chunks[i].filter;
+
+	return filter && !trace_reader_load(r, filter, &r->filter);
+}
+
+/* Can chunk i store to the area? */
+static bool may_store(
+	struct trace_reader *r, size_t i, const struct area *area)
+{
+	return is_candidate(r, i, area) &&
+		r->chunks[i].chunk.seq_first <= area->seq &&
+		(!load_filter(r, i) ||
+			trace_filter_stored(r->filter.data, r->filter.len,
+				area->range, area->offset, area->len));
 }
 
 /* The record with this number in chunk i, counted from 1. */
@@ -157,7 +166,7 @@ int trace_reader_last_store(struct trace_reader *r, uint32_t range,
 	for (size_t i = r->chunk_count; i-- > 0;) {
 		int ret;
 
-		if (!may_hold(r, i, &area, false))
+		if (!may_store(r, i, &area))
 			continue;
 		ret = last_in(r, i, &area, out);
 		if (ret == 1)
@@ -174,7 +183,7 @@ int trace_reader_last_store(struct trace_reader *r, uint32_t range,
 enum byte_state { BYTE_UNKNOWN, BYTE_NOW, BYTE_KNOWN };
 
 struct picture {
-	struct area area; /* what is still unknown lies in it */
+	struct area area; /* what is unknown lies in it */
 	uint64_t start, len; /* all that was asked for */
 	uint8_t *bytes;
 	uint8_t *states; /* enum byte_state */
@@ -259,7 +268,8 @@ static void paint_page(void *ctx, const struct trace_memory_piece *page)
 	const struct piece piece = { page->offset, page->len, 0 };
 
 	if (page->range == p->area.range &&
-		(!p->area.process || page->process == p->area.process) &&
+		page->process == (p->area.process ? p->area.process :
+						    TRACE_MEMORY_ANY) &&
 		overlaps(&piece, &p->area))
 		paint(p, &piece, page->bytes);
 }
@@ -278,15 +288,42 @@ static bool paint_checkpoint(
 	r->query.loaded = false;
 	in = (struct pack_in){ r->query.payload.data,
 		r->query.payload.data + r->query.payload.len, false };
-	/* Of whom, when several have it? Only the records say who was last. */
-	if (!p->area.process && trace_memory_is_shared(in, p->area.range))
-		return false;
 	if (!trace_memory_unpack(&in, paint_page, p)) {
 		trace_reader_note_chunk(r, i, "does not decode");
 		return false;
 	}
 	settle(p);
 	return true;
+}
+
+/* Can chunk i tell any byte that is unknown? */
+static bool may_paint(struct trace_reader *r, size_t i, const struct picture *p)
+{
+	const struct area *area = &p->area;
+	uint64_t at = area->offset;
+
+	if (!is_candidate(r, i, area))
+		return false;
+	if (!load_filter(r, i) ||
+		(r->chunks[i].chunk.flags & TRACE_CHUNK_BINDS &&
+			trace_filter_bound(r->filter.data, r->filter.len,
+				area->range, area->offset, area->len)))
+		return true;
+	while (at - area->offset < area->len) {
+		uint64_t next = (at | 7) + 1;
+
+		if (p->states[at - p->start] == BYTE_UNKNOWN) {
+			if (trace_filter_stored(r->filter.data, r->filter.len,
+				    area->range, at, 1))
+				return true;
+			at = next;
+		} else {
+			at++;
+		}
+		if (!at)
+			break; /* the end of all offsets */
+	}
+	return false;
 }
 
 static int paint_all(struct trace_reader *r, struct picture *p)
@@ -296,7 +333,7 @@ static int paint_all(struct trace_reader *r, struct picture *p)
 
 		if (paint_checkpoint(r, p, i))
 			return 0;
-		if (!may_hold(r, i, &p->area, true))
+		if (!may_paint(r, i, p))
 			continue;
 		ret = paint_chunk(r, p, i);
 		if (ret && ret != -EBADMSG)

@@ -91,8 +91,8 @@ static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
 	return at + rounded(size);
 }
 
-static void add_access(
-	uint8_t *at, const struct trace_record *r, size_t need)
+static void add_access(uint8_t *at, const struct trace_record *r, size_t need,
+	uint32_t site)
 {
 	const struct access *a = &r->access;
 	struct staged_access *s = (struct staged_access *)at;
@@ -109,7 +109,7 @@ static void add_access(
 		.kept_count = a->kept_count,
 		.lane_count = a->lane_count,
 		.cpu = a->cpu,
-		.site = r->site,
+		.site = site,
 		.stack_count = r->stack_count,
 		.kind = (uint8_t)a->kind,
 		.outcome = (uint8_t)r->outcome,
@@ -157,13 +157,13 @@ static void add_event(uint8_t *at, const struct trace_record *r, size_t need)
 		put(at, r->bytes, r->size);
 }
 
-void trace_stage_add(
-	struct trace_stage *stage, const struct trace_record *r, size_t need)
+void trace_stage_add(struct trace_stage *stage, const struct trace_record *r,
+	size_t need, uint32_t site)
 {
 	uint8_t *at = stage->bytes + stage->len;
 
 	if (r->kind == TRACE_ACCESS)
-		add_access(at, r, need);
+		add_access(at, r, need, site);
 	else
 		add_event(at, r, need);
 	stage->len += need;
@@ -201,6 +201,8 @@ static void take_access(const uint8_t *at, struct trace_record *out)
 	out->outcome = s->outcome;
 	out->site = s->site;
 	out->stack_count = s->stack_count;
+	out->final_bytes = NULL;
+	out->regs = out->stack = NULL;
 	at += sizeof(*s);
 	if (s->has_old)
 		a->old_bytes = take(&at, a->size);
@@ -248,7 +250,6 @@ bool trace_stage_next(const struct trace_stage *stage, size_t *at,
 	if (*at == stage->len)
 		return false;
 	head = (const struct staged *)(stage->bytes + *at);
-	memset(out, 0, sizeof(*out));
 	out->kind = head->kind;
 	out->time_ns = head->time_ns;
 	if (out->kind == TRACE_ACCESS)

@@ -19,12 +19,12 @@ struct trace_stage {
 /* Bytes a record takes; at most half a stage, for records within bounds. */
 size_t trace_stage_need(const struct trace_record *record);
 
-/* There must be room. */
+/* There must be room. site: the access's. */
 void trace_stage_add(struct trace_stage *stage,
-	const struct trace_record *record, size_t need);
+	const struct trace_record *record, size_t need, uint32_t site);
 
 /* The record at *at, which moves on; false at the end. out points into the
- * stage. */
+ * stage; of it, only what its kind has is set. */
 bool trace_stage_next(const struct trace_stage *stage, size_t *at,
 	struct trace_record *out);
 

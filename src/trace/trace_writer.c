@@ -284,25 +284,27 @@ static void add_site(struct trace_writer *w, const struct access *access,
 }
 
 /* The lock is held. */
-static int name_record(struct trace_writer *w, struct trace_record *r,
-	const struct trace_site_names *names)
+static int name_record(struct trace_writer *w, const struct trace_record *r,
+	const struct trace_site_names *names, uint32_t *out_site)
 {
-	const struct trace_process process = {
-		.id = r->process,
-		.name = r->process_name ? r->process_name : "",
-		.program = r->program,
-	};
+	struct trace_process process;
 	bool is_new;
 	int ret;
 
 	if (r->kind == TRACE_ACCESS) {
-		ret = trace_sites_find(w->sites, &r->access, &r->site, &is_new);
+		ret = trace_sites_find(
+			w->sites, &r->access, out_site, &is_new);
 		if (!ret && is_new)
-			add_site(w, &r->access, r->site, names);
+			add_site(w, &r->access, *out_site, names);
 		return ret;
 	}
 	if (r->kind != TRACE_PROCESS_START)
 		return 0;
+	process = (struct trace_process){
+		.id = r->process,
+		.name = r->process_name ? r->process_name : "",
+		.program = r->program,
+	};
 	trace_process_pack(&w->halves[w->filling].names, &process);
 	return trace_sites_process(w->sites, r->process, r->program);
 }
@@ -325,11 +327,12 @@ static struct half *make_room(struct trace_writer *w, size_t need)
 	}
 }
 
-static int add_locked(struct trace_writer *w, struct trace_record *r,
+static int add_locked(struct trace_writer *w, const struct trace_record *r,
 	const struct trace_site_names *names)
 {
 	size_t need = trace_stage_need(r);
 	struct half *half;
+	uint32_t site = 0;
 	int ret;
 
 	if (w->status) {
@@ -337,20 +340,20 @@ static int add_locked(struct trace_writer *w, struct trace_record *r,
 		return w->status;
 	}
 	half = make_room(w, need);
-	ret = name_record(w, r, names);
+	ret = name_record(w, r, names, &site);
 	if (ret) {
 		w->status = ret;
 		w->lost++;
 		return ret;
 	}
-	trace_stage_add(&half->stage, r, need);
+	trace_stage_add(&half->stage, r, need, site);
 	w->time = r->time_ns;
 	if (w->idle)
 		pthread_cond_signal(&w->work);
 	return 0;
 }
 
-static int add_one(struct trace_writer *w, struct trace_record *r,
+static int add_one(struct trace_writer *w, const struct trace_record *r,
 	const struct trace_site_names *names)
 {
 	int ret;
@@ -387,16 +390,23 @@ static bool is_sound(const struct trace_record *r)
 		a->kind < ACCESS_KIND_MAX && r->outcome < OUTCOME_MAX;
 }
 
-static int add_access(struct trace_writer *w, struct trace_record *r,
+static int add_access(struct trace_writer *w, const struct trace_record *record,
 	const struct trace_site_names *names)
 {
+	struct trace_record r;
+
+	if (!is_sound(record))
+		return -EINVAL;
+	if (!record->regs && !record->stack && !record->stack_count)
+		return add_one(w, record, names);
+	r = *record;
 	if (!w->options.regs)
-		r->regs = NULL;
-	if (!w->options.stacks || !r->stack)
-		r->stack_count = 0;
-	if (r->stack_count > TRACE_STACK_MAX)
-		r->stack_count = TRACE_STACK_MAX;
-	return is_sound(r) ? add_one(w, r, names) : -EINVAL;
+		r.regs = NULL;
+	if (!w->options.stacks || !r.stack)
+		r.stack_count = 0;
+	if (r.stack_count > TRACE_STACK_MAX)
+		r.stack_count = TRACE_STACK_MAX;
+	return add_one(w, &r, names);
 }
 
 static int add_text(struct trace_writer *w, struct trace_record *r)
@@ -416,11 +426,12 @@ static int add_text(struct trace_writer *w, struct trace_record *r)
 int trace_writer_add(struct trace_writer *w, const struct trace_record *record,
 	const struct trace_site_names *site_names)
 {
-	struct trace_record r = *record;
+	struct trace_record r;
 
+	if (record->kind == TRACE_ACCESS)
+		return add_access(w, record, site_names);
+	r = *record;
 	switch (r.kind) {
-	case TRACE_ACCESS:
-		return add_access(w, &r, site_names);
 	case TRACE_BIND:
 		if (r.bytes)
 			return add_bind(w, &r);
@@ -432,6 +443,7 @@ int trace_writer_add(struct trace_writer *w, const struct trace_record *record,
 	case TRACE_MARKER:
 	case TRACE_LOST:
 		return add_text(w, &r);
+	case TRACE_ACCESS:
 	case TRACE_END: /* trace_writer_close() writes it */
 	case TRACE_KIND_MAX:
 		break;
