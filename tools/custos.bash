@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory check export'
+		verbs='info print who history memory report check export'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
@@ -97,6 +97,10 @@ _custos()
 				--changes --json --help'
 			;;
 		memory) options='--at --diff --process --help' ;;
+		report)
+			options='--range --when --process --from --to
+				--top --json --help'
+			;;
 		check) options='--quiet --help' ;;
 		export)
 			if ((COMP_CWORD == 3)); then

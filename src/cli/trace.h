@@ -31,6 +31,8 @@ extern const char trace_history_help[];
 int trace_history_run(int argc, char **argv);
 extern const char trace_memory_help[];
 int trace_memory_run(int argc, char **argv);
+extern const char trace_report_help[];
+int trace_report_run(int argc, char **argv);
 extern const char trace_check_help[];
 int trace_check_run(int argc, char **argv);
 extern const char trace_export_help[];

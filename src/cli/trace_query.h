@@ -61,6 +61,10 @@ void trace_catch_interrupts(void);
  * times a second. total 0: it is over, remove the line. */
 void trace_progress(const char *verb, uint64_t done, uint64_t total);
 
+/* A decimal number for an option: -1, or the code of an error said. */
+int trace_take_number(const char *verb, const char *option, const char *text,
+	uint64_t *out);
+
 /* ---- moments ---- */
 
 /* "1000": an access; "1.5s", "20ms", "7us", "3ns": since the start. */

@@ -55,6 +55,19 @@ bool trace_moment_parse(const char *text, struct trace_moment *out)
 	return parse_time(text, &out->value);
 }
 
+int trace_take_number(const char *verb, const char *option, const char *text,
+	uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (!errno && *text >= '0' && *text <= '9' && !*end)
+		return -1;
+	return cmd_usage_error(
+		verb, "%s: `%s' is not a number", option, text);
+}
+
 int trace_bad_moment(
 	const char *verb, const char *option, const char *argument)
 {
