@@ -276,7 +276,8 @@ static const uint8_t *final_bytes(const struct event *event)
 	if (event->outcome == OUTCOME_SERVE &&
 		event->access.kind != ACCESS_RMW)
 		return event->verdict.value;
-	if (event->outcome == OUTCOME_ABSORB)
+	if (event->outcome == OUTCOME_ABSORB ||
+		event->outcome == OUTCOME_ROLLBACK)
 		return event->access.old_bytes;
 	return access_writes(event->access.kind) ? event->access.new_bytes :
 						   event->access.old_bytes;

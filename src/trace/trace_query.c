@@ -81,8 +81,9 @@ static bool stores(const struct trace_reader *reader,
 {
 	struct piece piece;
 
-	/* What is absorbed leaves no mark. */
-	if (!is_store(r, area) || r->outcome == OUTCOME_ABSORB)
+	/* What is absorbed, or undone, leaves no mark. */
+	if (!is_store(r, area) || r->outcome == OUTCOME_ABSORB ||
+		r->outcome == OUTCOME_ROLLBACK)
 		return false;
 	for (uint32_t n = 0; access_piece(reader, &r->access, n, &piece); n++)
 		if (overlaps(&piece, area))

@@ -180,16 +180,22 @@ static int read_names(struct trace_reader *r)
 			return ret;
 		in = (struct pack_in){ payload->data,
 			payload->data + payload->len, false };
-		if (type == TRACE_CHUNK_META && !has_meta)
+		if (type == TRACE_CHUNK_META && !has_meta) {
+			trace_meta_fini(&r->meta);
 			has_meta = trace_meta_unpack(&in, &r->meta);
-		else if (type == TRACE_CHUNK_NAMES)
+		} else if (type == TRACE_CHUNK_NAMES) {
 			in.failed |= trace_names_unpack(&r->names, &in) != 0;
+		}
 		if (in.failed)
 			trace_reader_note_chunk(r, i, "does not decode");
 	}
-	if (!has_meta)
-		trace_reader_note(r, "what the trace is about is missing");
-	return 0;
+	if (has_meta)
+		return 0;
+	trace_reader_note(r, "what the trace is about is missing");
+	/* Nobody has to expect that there are none. */
+	r->meta.command = strdup("");
+	r->meta.kvm = strdup("");
+	return r->meta.command && r->meta.kvm ? 0 : -ENOMEM;
 }
 
 #define LOST_CHUNKS_MAX 64 /* more have not the recorder's hand in them */

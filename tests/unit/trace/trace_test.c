@@ -199,6 +199,9 @@ static void naive_put(struct naive *n, uint64_t offset, uint64_t len,
 static void naive_access(struct naive *n, const struct trace_record *r)
 {
 	const struct access *a = &r->access;
+	bool marks = r->outcome != OUTCOME_ABSORB &&
+		r->outcome != OUTCOME_ROLLBACK;
+	uint64_t seq = marks ? a->seq : 0;
 
 	if (!access_writes(a->kind) || !r->final_bytes || a->range != n->range)
 		return;
@@ -206,13 +209,13 @@ static void naive_access(struct naive *n, const struct trace_record *r)
 		return;
 	if (!a->lane_count)
 		naive_put(n, a->offset, a->kept_count,
-			r->final_bytes + a->kept_first, a->seq);
+			r->final_bytes + a->kept_first, seq);
 	for (uint32_t i = 0; i < a->lane_count; i++)
 		naive_put(n,
 			a->lanes[i].address -
 				trace_random_meta.ranges[a->range].address,
 			a->lanes[i].size, r->final_bytes + a->lanes[i].offset,
-			a->seq);
+			seq);
 }
 
 static void naive_read(struct trace_reader *reader, struct naive *n)
