@@ -80,12 +80,17 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory report check export'
+		verbs='info print who history memory report check export plot'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
 		fi
 		case ${COMP_WORDS[2]} in
+		plot)
+			options='--output --svg --png --text --ascii
+				--by-number --range --when --process --from --to
+				--help'
+			;;
 		info) options='--json --help' ;;
 		print)
 			options='--range --when --process --from --to

@@ -26,6 +26,8 @@ const struct trace_verb trace_verbs[] = {
 		trace_check_help, trace_check_run },
 	{ "export", "[-o FILE] FORMAT TRACE", "a trace for other tools",
 		trace_export_help, trace_export_run },
+	{ "plot", "[OPTIONS] TRACE", "a picture of places, times and processes",
+		trace_plot_help, trace_plot_run },
 	{ 0 },
 };
 

@@ -38,4 +38,7 @@ int trace_check_run(int argc, char **argv);
 extern const char trace_export_help[];
 int trace_export_run(int argc, char **argv);
 
+extern const char trace_plot_help[];
+int trace_plot_run(int argc, char **argv);
+
 #endif

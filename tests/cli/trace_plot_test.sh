@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# custos trace plot: pictures of a recorded run.
+. tests/support/script.sh
+need_kvm
+t=$work/t.trace
+run run -q -r "$t" -k counter "$CUSTOS_BUILD/guest/counter.elf" 8
+expect "a run to look at" 0
+
+# ---- characters ----
+unset NO_COLOR
+run trace plot "$t"
+expect "characters: what, who, where, when" 0 "counter.elf 8" \
+	"18 accesses (10 reads, 8 writes) by 1 process to 1 range in " \
+	"counter.elf #1" "counter +0x0" "8 bytes +0x1" \
+	"time since the run began, in "
+if [ "$(grep -c '█.*│$' "$work/out")" -ge 8 ]; then
+	pass "a row for each byte"
+else
+	fail "a row for each byte" "$work/out"
+fi
+if grep -q "$(printf '\033')" "$work/out"; then
+	fail "no colours but on a terminal" "$work/out"
+else
+	pass "no colours but on a terminal"
+fi
+run trace plot --ascii --by-number "$t"
+expect "letters" 0 "+0x7|aAaA" "access number" \
+	"(capitals: wrote, small: only read)"
+if LC_ALL=C grep -q '[^ -~]' "$work/out"; then
+	fail "nothing but ASCII" "$work/out"
+else
+	pass "nothing but ASCII"
+fi
+run trace plot -r counter+2+2 --when store "$t"
+expect "a selection" 0 "8 accesses (0 reads, 8 writes)" "2 bytes +0x3"
+run trace plot --when size=3 "$t"
+expect "nothing selected is said" 0 "nothing here: no access selected"
+
+# on_terminal ARGUMENTS: in colours?
+on_terminal()
+{
+	TERM=xterm LC_ALL=C.UTF-8 timeout 30 script -qec \
+		"$CUSTOS trace plot $t" /dev/null </dev/null >"$work/out" 2>&1
+	grep -q "$(printf '\033')\[38;5;" "$work/out"
+}
+if ! command -v script >/dev/null; then
+	skip "colours on a terminal" "no script(1) to make a terminal"
+elif on_terminal; then
+	pass "colours on a terminal"
+	export NO_COLOR=1
+	if on_terminal; then
+		fail "NO_COLOR is respected" "$work/out"
+	else
+		pass "NO_COLOR is respected"
+	fi
+	unset NO_COLOR
+else
+	fail "colours on a terminal" "$work/out"
+fi
+
+# ---- pictures ----
+run trace plot -o "$work/t.svg" "$t"
+expect "SVG by the file's name" 0
+mv "$work/t.svg" "$work/out"
+expect "is one, with titles and axes" 0 "<svg xmlns=" "</svg>" ">counter<" \
+	">+0x7<" ">time since the run began, in " ">8 bytes at 0x"
+run trace plot --svg --by-number "$t"
+expect "SVG to standard output" 0 "<svg xmlns=" ">access number<"
+run trace plot -o "$work/t.png" "$t"
+expect "PNG" 0
+
+# ---- a browser shows them ----
+for browser in chromium chromium-browser google-chrome none; do
+	command -v $browser >/dev/null && break
+done
+
+# browse FILE OPTION...: the browser's word about a file, in $work/out
+browse()
+{
+	file=$1
+	shift
+	timeout -k 5 90 $browser --headless=new --no-sandbox --disable-gpu \
+		--user-data-dir="$work/profile" --window-size=1280,900 "$@" \
+		"file://$file" >"$work/out" 2>"$work/err"
+	code=$?
+}
+
+if [ $browser = none ]; then
+	skip "a browser shows the pictures" \
+		"no browser (apt-get install chromium)"
+else
+	cat >"$work/see.html" <<-'END'
+	<img id=i src=t.png><script>
+	const i = document.getElementById("i")
+	const tell = text => document.body.append(text)
+	i.decode().then(() => tell("seen " + i.naturalWidth + " x " +
+		i.naturalHeight), error => tell("broken: " + error))
+	</script>
+	END
+	browse "$work/see.html" --virtual-time-budget=2000 --dump-dom
+	expect "a browser decodes the PNG" 0 "seen 2400 x "
+fi
+
+# ---- wrong usage ----
+run trace plot
+expect "which trace" 125 "which trace?"
+run trace plot --svg --png "$t"
+expect "two kinds at once" 125 "one kind of picture at a time"
+run trace plot -o /nowhere/t.svg "$t"
+expect "where nothing can be written" 125 "cannot write /nowhere/t.svg"
+run trace plot --svg -o /dev/full "$t"
+expect "a full disk" 125 "cannot write /dev/full"
+run trace plot "$0"
+expect "what is no trace" 125 "is not a trace"
+finish
