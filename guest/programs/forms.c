@@ -177,11 +177,17 @@ FORM(form_56, LOAD_XMM, STORE_XMM,
 FORM(form_57, LOAD_XMM, STORE_XMM,
 	"std\n\tmovl $4, %%ecx\n\trep movsl")
 FORM(form_58, LOAD_XMM, STORE_XMM,
-	"movq %%rsp, %%r9\n\tleaq 64(%%rbx), %%rsp\n\tpushq %%rax\n\tpushq (%%rbx)\n\tpopq 8(%%rbx)\n\tpopq %%rcx\n\tmovq %%r9, %%rsp")
+	"movq %%rsp, %%r9\n\tleaq 64(%%rbx), %%rsp\n\t"
+	"pushq %%rax\n\tpushq (%%rbx)\n\tpopq 8(%%rbx)\n\t"
+	"popq %%rcx\n\tmovq %%r9, %%rsp")
 FORM(form_59, LOAD_XMM, STORE_XMM,
-	"movq %%rsp, %%r9\n\tleaq 64(%%rbx), %%rsp\n\tcall 1f\n\tjmp 2f\n1:\taddq $1, %%rax\n\tret\n2:\tmovq %%r9, %%rsp\n\tmovq $0, 56(%%rbx)")
+	"movq %%rsp, %%r9\n\tleaq 64(%%rbx), %%rsp\n\t"
+	"call 1f\n\tjmp 2f\n1:\taddq $1, %%rax\n\tret\n2:\t"
+	"movq %%r9, %%rsp\n\tmovq $0, 56(%%rbx)")
 FORM(form_60, LOAD_XMM, STORE_XMM,
-	"leaq 1f(%%rip), %%rax\n\tmovq %%rax, (%%rbx)\n\tjmp *(%%rbx)\n\tnop\n1:\tmovq $0, (%%rbx)\n\txorl %%eax, %%eax")
+	"leaq 1f(%%rip), %%rax\n\tmovq %%rax, (%%rbx)\n\t"
+	"jmp *(%%rbx)\n\tnop\n1:\tmovq $0, (%%rbx)\n\t"
+	"xorl %%eax, %%eax")
 FORM(form_61, LOAD_XMM, STORE_XMM,
 	"fldl (%%rbx)\n\tfstpt 16(%%rbx)")
 FORM(form_62, LOAD_XMM, STORE_XMM,
@@ -259,7 +265,10 @@ FORM(form_97, LOAD_YMM, STORE_YMM,
 FORM(form_98, LOAD_YMM, STORE_YMM,
 	"vpmovzxbw (%%rbx), %%ymm0")
 FORM(form_99, LOAD_YMM, STORE_YMM,
-	"vpcmpeqd %%ymm2, %%ymm2, %%ymm2\n\tvpslld $26, %%ymm1, %%ymm1\n\tvpsrad $26, %%ymm1, %%ymm1\n\tvpgatherdd %%ymm2, (%%rbx,%%ymm1,4), %%ymm0")
+	"vpcmpeqd %%ymm2, %%ymm2, %%ymm2\n\t"
+	"vpslld $26, %%ymm1, %%ymm1\n\t"
+	"vpsrad $26, %%ymm1, %%ymm1\n\t"
+	"vpgatherdd %%ymm2, (%%rbx,%%ymm1,4), %%ymm0")
 FORM(form_100, LOAD_ZMM, STORE_ZMM,
 	"vmovups (%%rbx), %%zmm0")
 FORM(form_101, LOAD_ZMM, STORE_ZMM,
@@ -275,7 +284,10 @@ FORM(form_105, LOAD_ZMM, STORE_ZMM,
 FORM(form_106, LOAD_ZMM, STORE_ZMM,
 	"vpmovdb %%zmm1, (%%rbx)")
 FORM(form_107, LOAD_ZMM, STORE_ZMM,
-	"vpandd %%zmm1, %%zmm1, %%zmm1\n\tvpslld $26, %%zmm1, %%zmm1\n\tvpsrad $26, %%zmm1, %%zmm1\n\tvpscatterdd %%zmm0, (%%rbx,%%zmm1,4)%{%%k1%}")
+	"vpandd %%zmm1, %%zmm1, %%zmm1\n\t"
+	"vpslld $26, %%zmm1, %%zmm1\n\t"
+	"vpsrad $26, %%zmm1, %%zmm1\n\t"
+	"vpscatterdd %%zmm0, (%%rbx,%%zmm1,4)%{%%k1%}")
 
 enum need { NEED_NOTHING, NEED_AVX2, NEED_AVX512 };
 
@@ -401,11 +413,15 @@ static const struct {
 	{form_57, NEED_NOTHING,
 		"std; movl $4, ecx; rep movsl"},
 	{form_58, NEED_NOTHING,
-		"movq rsp, r9; leaq 64(rbx), rsp; pushq rax; pushq (rbx); popq 8(rbx); popq rcx; movq r9, rsp"},
+		"movq rsp, r9; leaq 64(rbx), rsp; pushq rax; "
+		"pushq (rbx); popq 8(rbx); popq rcx; movq r9, rsp"},
 	{form_59, NEED_NOTHING,
-		"movq rsp, r9; leaq 64(rbx), rsp; call 1f; jmp 2f; 1: addq $1, rax; ret; 2: movq r9, rsp; movq $0, 56(rbx)"},
+		"movq rsp, r9; leaq 64(rbx), rsp; call 1f; jmp 2f; "
+		"1: addq $1, rax; ret; 2: movq r9, rsp; "
+		"movq $0, 56(rbx)"},
 	{form_60, NEED_NOTHING,
-		"leaq 1f(rip), rax; movq rax, (rbx); jmp *(rbx); nop; 1: movq $0, (rbx); xorl eax, eax"},
+		"leaq 1f(rip), rax; movq rax, (rbx); jmp *(rbx); "
+		"nop; 1: movq $0, (rbx); xorl eax, eax"},
 	{form_61, NEED_NOTHING,
 		"fldl (rbx); fstpt 16(rbx)"},
 	{form_62, NEED_NOTHING,
@@ -483,7 +499,9 @@ static const struct {
 	{form_98, NEED_AVX2,
 		"vpmovzxbw (rbx), ymm0"},
 	{form_99, NEED_AVX2,
-		"vpcmpeqd ymm2, ymm2, ymm2; vpslld $26, ymm1, ymm1; vpsrad $26, ymm1, ymm1; vpgatherdd ymm2, (rbx,ymm1,4), ymm0"},
+		"vpcmpeqd ymm2, ymm2, ymm2; vpslld $26, ymm1, ymm1; "
+		"vpsrad $26, ymm1, ymm1; "
+		"vpgatherdd ymm2, (rbx,ymm1,4), ymm0"},
 	{form_100, NEED_AVX512,
 		"vmovups (rbx), zmm0"},
 	{form_101, NEED_AVX512,
@@ -499,7 +517,9 @@ static const struct {
 	{form_106, NEED_AVX512,
 		"vpmovdb zmm1, (rbx)"},
 	{form_107, NEED_AVX512,
-		"vpandd zmm1, zmm1, zmm1; vpslld $26, zmm1, zmm1; vpsrad $26, zmm1, zmm1; vpscatterdd zmm0, (rbx,zmm1,4){k1}"},
+		"vpandd zmm1, zmm1, zmm1; vpslld $26, zmm1, zmm1; "
+		"vpsrad $26, zmm1, zmm1; "
+		"vpscatterdd zmm0, (rbx,zmm1,4){k1}"},
 };
 
 static uint64_t seed;
