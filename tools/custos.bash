@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory report check export plot'
+		verbs='info print who history memory report check export plot diff'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
@@ -105,6 +105,10 @@ _custos()
 		report)
 			options='--range --when --process --from --to
 				--top --json --help'
+			;;
+		diff)
+			options='--range --when --process --from --to
+				--first --top --ignore-values --help'
 			;;
 		check) options='--quiet --help' ;;
 		export)

@@ -22,6 +22,8 @@ const struct trace_verb trace_verbs[] = {
 	{ "report", "[OPTIONS] TRACE",
 		"hot instructions, ranges, processes, shared cache lines",
 		trace_report_help, trace_report_run },
+	{ "diff", "[OPTIONS] TRACE TRACE", "what two runs did differently",
+		trace_diff_help, trace_diff_run },
 	{ "check", "[-q] TRACE", "is it whole, and what is missing",
 		trace_check_help, trace_check_run },
 	{ "export", "[-o FILE] FORMAT TRACE", "a trace for other tools",

@@ -33,6 +33,8 @@ extern const char trace_memory_help[];
 int trace_memory_run(int argc, char **argv);
 extern const char trace_report_help[];
 int trace_report_run(int argc, char **argv);
+extern const char trace_diff_help[];
+int trace_diff_run(int argc, char **argv);
 extern const char trace_check_help[];
 int trace_check_run(int argc, char **argv);
 extern const char trace_export_help[];
