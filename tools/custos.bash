@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory report check export plot diff'
+		verbs='info print who history memory report origin check export plot diff'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
@@ -110,6 +110,7 @@ _custos()
 			options='--range --when --process --from --to
 				--first --top --ignore-values --help'
 			;;
+		origin) options='--at --steps --process --help' ;;
 		check) options='--quiet --help' ;;
 		export)
 			if ((COMP_CWORD == 3)); then

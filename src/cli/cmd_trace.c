@@ -19,6 +19,8 @@ const struct trace_verb trace_verbs[] = {
 		trace_history_help, trace_history_run },
 	{ "memory", "[OPTIONS] PLACE TRACE", "bytes as they were at a moment",
 		trace_memory_help, trace_memory_run },
+	{ "origin", "[OPTIONS] PLACE TRACE", "where a value came from",
+		trace_origin_help, trace_origin_run },
 	{ "report", "[OPTIONS] TRACE",
 		"hot instructions, ranges, processes, shared cache lines",
 		trace_report_help, trace_report_run },

@@ -35,6 +35,8 @@ extern const char trace_report_help[];
 int trace_report_run(int argc, char **argv);
 extern const char trace_diff_help[];
 int trace_diff_run(int argc, char **argv);
+extern const char trace_origin_help[];
+int trace_origin_run(int argc, char **argv);
 extern const char trace_check_help[];
 int trace_check_run(int argc, char **argv);
 extern const char trace_export_help[];
