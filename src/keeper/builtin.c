@@ -248,8 +248,17 @@ void builtin_describe_who(const struct builtin_host *host,
 	describe_ip(host, access->process, access->ip, out);
 }
 
-void builtin_describe_where(const struct access *access, struct buf *out)
+void builtin_describe_where(const struct builtin_host *host,
+	const struct access *access, struct buf *out)
 {
+	size_t before = out->len;
+
+	if (host->names && host->names->data && !access->lane_count)
+		host->names->data(host->names->ctx, access->process,
+			access->address + access->kept_first,
+			access->kept_count, out);
+	if (out->len > before)
+		return;
 	buf_add_str(out, access->range_name);
 	if (access->offset)
 		buf_printf(out, "+%" PRIu64, access->offset);

@@ -133,8 +133,10 @@ uint64_t builtin_site(
 void builtin_describe_who(const struct builtin_host *host,
 	const struct access *access, struct buf *out);
 
-/* "counter+4" (the range's name and the offset of the first kept byte) */
-void builtin_describe_where(const struct access *access, struct buf *out);
+/* What the debug information calls the kept bytes ("ctx.lock.owner"), else the
+ * range and the offset of the first of them ("counter+4"). */
+void builtin_describe_where(const struct builtin_host *host,
+	const struct access *access, struct buf *out);
 
 /* Kept bytes as people read them: 0x2a up to 8 bytes, else hex digits. */
 void builtin_describe_bytes(

@@ -41,7 +41,7 @@ static void tell(struct freeze *freeze, const struct access *access)
 	uint32_t first = access->kept_first, count = access->kept_count;
 
 	buf_printf(line, "freeze: %s to ", access_kind_name(access->kind));
-	builtin_describe_where(access, line);
+	builtin_describe_where(freeze->state.host, access, line);
 	buf_add_str(line, freeze->pass ? " (" : " denied (");
 	builtin_describe_bytes(access->old_bytes + first, count, line);
 	buf_add_str(line, " -> ");

@@ -141,7 +141,7 @@ static void tell(struct inject *inject, const struct access *access,
 	inject->total++;
 	buf_printf(line, "inject: %" PRIu64 ". %s, %s of ", inject->total,
 		fault_names[fault], access_kind_name(access->kind));
-	builtin_describe_where(access, line);
+	builtin_describe_where(inject->state.host, access, line);
 	if (fault == FAULT_DELAY) {
 		buf_printf(line, " by %" PRIu64 " ms", inject->ms);
 	} else {

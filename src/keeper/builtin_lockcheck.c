@@ -170,7 +170,7 @@ static void take_pending(struct lockcheck *check, const struct access *access,
 	struct buf where = BUF_INIT;
 
 	out->time = 0;
-	builtin_describe_where(access, &where);
+	builtin_describe_where(check->state.host, access, &where);
 	snprintf(out->where, sizeof(out->where), "%s", buf_str(&where));
 	buf_fini(&where);
 	builtin_sighting_take(&out->sighting, check->state.host, access);

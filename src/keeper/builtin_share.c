@@ -81,7 +81,7 @@ static void tell_violation(
 		return;
 	builtin_sighting_take(&now, host, access);
 	buf_add_str(line, "share: ");
-	builtin_describe_where(access, line);
+	builtin_describe_where(share->state.host, access, line);
 	buf_add_str(line, ": ");
 	builtin_sighting_describe(&now, host, line);
 	buf_printf(line, ", before %s #%" PRIu64 " has handed it on%s\n",

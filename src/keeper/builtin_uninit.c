@@ -61,7 +61,7 @@ static void describe(struct uninit *uninit, const struct access *access,
 	struct buf *line = &uninit->state.line;
 
 	buf_printf(line, "uninit: %s of ", access_kind_name(access->kind));
-	builtin_describe_where(access, line);
+	builtin_describe_where(uninit->state.host, access, line);
 	buf_printf(line, " (%" PRIu32 " bytes)", access->kept_count);
 	if (first != access->offset || count != access->kept_count)
 		buf_printf(line, ", byte %" PRIu64 " to %" PRIu64 " of %s",

@@ -18,7 +18,7 @@ static void watch_told(struct keeper *keeper, const struct access *access,
 	if (!memcmp(old_bytes, final_bytes, access->kept_count))
 		return;
 	buf_add_str(&watch->line, "watch: ");
-	builtin_describe_where(access, &watch->line);
+	builtin_describe_where(watch->host, access, &watch->line);
 	buf_add_str(&watch->line, ": ");
 	builtin_describe_bytes(old_bytes, access->kept_count, &watch->line);
 	buf_add_str(&watch->line, " -> ");

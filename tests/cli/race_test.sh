@@ -54,7 +54,7 @@ finds "lockcheck: a lock that is not taken atomically" \
 silent "lockcheck: messages instead of the lock" $check "$accounts" message
 finds "race and lockcheck on one range" "race: $data" \
 	--race $data,sync=$lock $check "$accounts" forgets 4
-expect "race and lockcheck on one range: both speak" 0 "lockcheck: $data"
+expect "race and lockcheck on one range: both speak" 0 "lockcheck: balance["
 
 run run -q --race $data,sync=nothing "$accounts"
 expect "race: a wrong word is told" 125 "--race" "nothing"
