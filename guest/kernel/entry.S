@@ -2,13 +2,17 @@
 /*
  * The ways into the kernel and the one way out. A trap from user mode pushes
  * straight into the process (TSS.rsp0 is the end of its frame), so switching
- * processes copies nothing. Every instruction here counts: see machine.h.
+ * processes copies nothing. What comes before the stack is switched (an NMI, or
+ * an event that a nested machine delivers a second time: see trap.c) pushes
+ * below the frame, where there is room. Every instruction here counts: see
+ * machine.h.
  */
 #define CPU_SIZE 16384
 #define CPU_USER_RSP 0
 #define CPU_TSS_RSP0 16
 #define FRAME_CS 152 /* offset in struct frame */
 #define FRAME_SIZE 184
+#define PROCESS_FRAME 776
 #define USER_DATA 0x1b
 #define USER_CODE 0x23
 #define VECTOR_SYSCALL 0x100
@@ -38,6 +42,8 @@ vector_\number:
 	jmp trap_common
 	.endm
 
+	.globl entry_vectors
+entry_vectors:
 	.altmacro
 	.set i, 0
 	.rept 32
@@ -62,6 +68,8 @@ vector_spurious:
 	push $0
 	push $0xff
 	jmp trap_common
+	.globl entry_vectors_end
+entry_vectors_end:
 
 /*
  * Reached at CPL 0 where SYSCALL works as the manual says. Elsewhere the jump
@@ -101,13 +109,13 @@ trap_common:
 	push %rax
 	testb $3, FRAME_CS(%rsp)
 	jz trap_from_kernel
-	lea -8(%rsp), %rdi
-	mov (%rdi), %rsp /* process->kernel_stack */
+	lea -PROCESS_FRAME(%rsp), %rdi
+	mov FRAME_SIZE(%rsp), %rsp /* process->kernel_stack */
 	xor %ebp, %ebp
 	call trap_user
 
 /* rax = the process to run. */
-	lea 8(%rax), %rsp
+	lea PROCESS_FRAME(%rax), %rsp
 pop_frame:
 	pop %rax
 	pop %rcx
@@ -155,7 +163,7 @@ trap_from_kernel:
 /* void entry_resume(struct process *): leave the kernel for the first time. */
 	.globl entry_resume
 entry_resume:
-	lea 8(%rdi), %rsp
+	lea PROCESS_FRAME(%rdi), %rsp
 	jmp pop_frame
 
 	.section .rodata

@@ -59,6 +59,7 @@ void vector_timer(void);
 void vector_ipi(void);
 void vector_spurious(void);
 void syscall_entry(void);
+extern const char entry_vectors[], entry_vectors_end[];
 
 static struct idt_gate idt[256];
 
@@ -147,6 +148,12 @@ void machine_cpu_init(struct cpu *cpu)
 	wrmsr(MSR_X2APIC_TPR, 0);
 	wrmsr(MSR_X2APIC_DIVIDE, X2APIC_DIVIDE_BY_1);
 	wrmsr(MSR_X2APIC_LVT_TIMER, VECTOR_TIMER); /* one shot */
+}
+
+bool machine_is_vector_entry(uint64_t rip)
+{
+	return rip >= (uint64_t)entry_vectors &&
+	       rip < (uint64_t)entry_vectors_end;
 }
 
 uint64_t machine_syscall_entry(void)

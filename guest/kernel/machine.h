@@ -45,6 +45,9 @@ void machine_cpu_init(struct cpu *cpu);
  * process by a fault there. */
 uint64_t machine_syscall_entry(void);
 
+/* Is this in the vectors' entries, before registers are saved? */
+bool machine_is_vector_entry(uint64_t rip);
+
 int64_t machine_hypercall(enum custos_call call, uint64_t a, uint64_t b,
 	uint64_t c, uint64_t d, uint64_t e);
 

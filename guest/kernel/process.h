@@ -43,11 +43,15 @@ enum process_state {
 	PROCESS_ENDED = CUSTOS_STATE_ENDED /* only its exit code is left */
 };
 
+#define PROCESS_FRAME 776
+
 /* The first frame of a run; the extended state fills the others. */
 struct process {
-	/* Known to entry.S: the frame ends 16-aligned. */
-	void *kernel_stack; /* of the CPU it runs on */
+	/* Known to entry.S: the frame ends 16-aligned. An event that comes
+	 * while the CPU is still on the frame pushes below it. */
+	uint8_t below_frame[PROCESS_FRAME];
 	struct frame frame;
+	void *kernel_stack; /* of the CPU it runs on */
 
 	uint64_t id;
 	uint64_t references; /* capabilities, and one while not ended */
@@ -73,8 +77,11 @@ struct process {
 	char name[CUSTOS_NAME_MAX];
 };
 
-_Static_assert(offsetof(struct process, frame) == 8, "entry.S");
-_Static_assert((8 + sizeof(struct frame)) % 16 == 0, "entry.S");
+_Static_assert(offsetof(struct process, frame) == PROCESS_FRAME, "entry.S");
+_Static_assert(offsetof(struct process, kernel_stack) ==
+		PROCESS_FRAME + sizeof(struct frame),
+	"entry.S");
+_Static_assert((PROCESS_FRAME + sizeof(struct frame)) % 16 == 0, "entry.S");
 _Static_assert(sizeof(struct frame) == 184, "FRAME_SIZE of entry.S");
 _Static_assert(offsetof(struct frame, cs) == 152, "entry.S");
 _Static_assert(sizeof(struct process) <= PAGE_SIZE, "one frame");

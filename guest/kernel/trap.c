@@ -144,8 +144,21 @@ struct process *trap_user(struct process *process)
 	return process;
 }
 
+/*
+ * At the first instruction of a vector's entry, interrupts off: a second
+ * delivery of the event that has just been delivered. QEMU's emulated SVM does
+ * that now and then, when the machine exits between delivery and entry and the
+ * hypervisor injects again. The first one goes on and does the work.
+ */
+static bool is_delivered_twice(const struct frame *frame)
+{
+	return machine_is_vector_entry(frame->rip);
+}
+
 void trap_kernel(const struct frame *frame)
 {
+	if (is_delivered_twice(frame))
+		return; /* one event, one end of interrupt: the first's */
 	if (frame->vector < VECTORS_EXCEPTION)
 		panic_frame(frame);
 	if (frame->vector != VECTOR_SPURIOUS)
