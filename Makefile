@@ -9,7 +9,7 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' $(1) $(2),@:)
 VERSION := 0.1.0
 
-PKGS := capstone libelf libdw libxxhash libzstd jansson
+PKGS := capstone libelf libdw libxxhash libzstd jansson sqlite3
 # Lua and Zydis are not called the same everywhere; Zydis may lack a .pc file.
 LUA := $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell \
 	pkg-config --atleast-version=5.4 $(p) 2>/dev/null && echo $(p))))

@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory report origin check export plot diff'
+		verbs='info print who history memory report origin check export import sql plot diff'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
@@ -114,12 +114,14 @@ _custos()
 		check) options='--quiet --help' ;;
 		export)
 			if ((COMP_CWORD == 3)); then
-				COMPREPLY=($(compgen -W 'jsonl csv tsv' \
-					-- "$cur"))
+				COMPREPLY=($(compgen -W 'jsonl csv tsv
+					sqlite ctf chrome lackey din' -- "$cur"))
 				return
 			fi
 			options='--output --help'
 			;;
+		import) options='--output --fetches --help' ;;
+		sql) options='--csv --json --help' ;;
 		*) options='--help' ;;
 		esac
 		;;

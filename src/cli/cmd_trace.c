@@ -32,6 +32,11 @@ const struct trace_verb trace_verbs[] = {
 		trace_export_help, trace_export_run },
 	{ "plot", "[OPTIONS] TRACE", "a picture of places, times and processes",
 		trace_plot_help, trace_plot_run },
+	{ "import", "[--fetches] -o TRACE lackey FILE",
+		"a trace out of another tool's", trace_import_help,
+		trace_import_run },
+	{ "sql", "[OPTIONS] TRACE STATEMENT", "a question in SQL",
+		trace_sql_help, trace_sql_run },
 	{ 0 },
 };
 

@@ -39,8 +39,10 @@ extern const char trace_origin_help[];
 int trace_origin_run(int argc, char **argv);
 extern const char trace_check_help[];
 int trace_check_run(int argc, char **argv);
-extern const char trace_export_help[];
+extern const char trace_export_help[], trace_import_help[], trace_sql_help[];
 int trace_export_run(int argc, char **argv);
+int trace_import_run(int argc, char **argv);
+int trace_sql_run(int argc, char **argv);
 
 extern const char trace_plot_help[];
 int trace_plot_run(int argc, char **argv);

@@ -15,13 +15,28 @@ const char trace_export_help[] =
 	"FORMAT is one of\n"
 	"  jsonl     JSON lines, every record\n"
 	"  csv, tsv  a table, accesses only\n"
+	"  sqlite    a database (see also: custos trace sql)\n"
+	"  ctf       a directory in the Common Trace Format 1.8: babeltrace2\n"
+	"  chrome    trace events in JSON: ui.perfetto.dev, chrome://tracing\n"
+	"  lackey    text as of Valgrind's lackey\n"
+	"  din       text for the Dinero cache simulators\n"
 	"\n"
-	"  -o, --output FILE     write to FILE, not to standard output\n";
+	"  -o, --output FILE     write to FILE; sqlite and ctf need it\n";
 
 const struct trace_export_format trace_export_formats[] = {
 	{ "jsonl", "JSON lines", true, NULL, trace_jsonl_record, NULL },
 	{ "csv", "a table", true, trace_csv_begin, trace_csv_record, NULL },
 	{ "tsv", "a table", true, trace_tsv_begin, trace_tsv_record, NULL },
+	{ "sqlite", "a database", false, trace_sqlite_begin,
+		trace_sqlite_record, trace_sqlite_end },
+	{ "ctf", "Common Trace Format", false, trace_ctf_begin,
+		trace_ctf_record, trace_ctf_end },
+	{ "chrome", "trace events", true, trace_chrome_begin,
+		trace_chrome_record, trace_chrome_end },
+	{ "lackey", "text", true, trace_simulator_begin, trace_lackey_record,
+		trace_simulator_end },
+	{ "din", "text", true, trace_simulator_begin, trace_din_record,
+		trace_simulator_end },
 	{ 0 },
 };
 
