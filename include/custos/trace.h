@@ -38,7 +38,7 @@ struct trace_range {
 };
 
 struct trace_meta {
-	const char *command; /* the command line, words separated by spaces */
+	const char *command; /* the command line, as for a shell */
 	const char *kvm; /* "svm", "vmx", "pvm", "" */
 	uint32_t cpus;
 	uint64_t started_ns; /* CLOCK_REALTIME at time 0 */

@@ -329,6 +329,7 @@ int run_options_read(int argc, char **argv, struct run_options *out)
 		return cmd_usage_error("run",
 			"--%s needs -r FILE, where to record them",
 			out->record_regs ? "regs" : "stacks");
+	out->line = argv;
 	out->args = argv + optind;
 	out->arg_count = (unsigned)(argc - optind);
 	return -1;

@@ -38,6 +38,7 @@ struct run_options {
 	uint64_t memory;
 	unsigned budget_ms;
 	enum verdict_kind fallback;
+	char **line; /* all of the command line, "custos run" first */
 	char **args; /* PROGRAM and what follows */
 	unsigned arg_count;
 };

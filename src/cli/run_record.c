@@ -88,21 +88,35 @@ static const char *kvm_name(void)
 	return access("/sys/module/kvm_intel", F_OK) ? "" : "vmx";
 }
 
+/* As a shell would want it. */
+static void add_word(struct buf *out, const char *word)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789+-_./,:=@%!";
+
+	if (*word && !word[strspn(word, plain)]) {
+		buf_add_str(out, word);
+		return;
+	}
+	buf_add_char(out, '\'');
+	for (; *word; word++) {
+		if (*word == '\'')
+			buf_add_str(out, "'\\'");
+		buf_add_char(out, *word);
+	}
+	buf_add_char(out, '\'');
+}
+
 static void describe_command(const struct run *run, struct buf *out)
 {
-	const struct run_options *o = &run->options;
+	char *const *line = run->options.line;
 
-	buf_add_str(out, "custos run");
-	for (size_t i = 0; i < o->keep_count; i++)
-		buf_printf(out, " %s%s %s", o->keeps[i].builtin ? "--" : "-k",
-			o->keeps[i].builtin ? o->keeps[i].builtin->name : "",
-			o->keeps[i].text);
-	if (o->script)
-		buf_printf(out, " -s %s", o->script);
-	for (size_t i = 0; i < o->modules.count; i++)
-		buf_printf(out, " -m %s", o->modules.items[i]);
-	for (unsigned i = 0; i < o->arg_count; i++)
-		buf_printf(out, " %s", o->args[i]);
+	buf_add_str(out, line[0]);
+	for (size_t i = 1; line[i]; i++) {
+		buf_add_char(out, ' ');
+		add_word(out, line[i]);
+	}
 }
 
 static const char *program_path(const struct run *run, unsigned index)

@@ -68,8 +68,8 @@ static void fill(struct trace_random *random, uint8_t *bytes, size_t size)
 	uint64_t value = how == 0 ? BELOW(0) : BELOW(300);
 
 	for (size_t i = 0; i < size; i++)
-		bytes[i] = how == 1 ? (uint8_t)BELOW(256) :
-				      (uint8_t)(value >> (i % 8 * 8));
+		bytes[i] = (uint8_t)(how == 1 ? BELOW(256) :
+						value >> (i % 8 * 8));
 }
 
 static void make_lanes(struct trace_random *random, struct access *a)

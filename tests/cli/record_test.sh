@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# custos run -r: what is recorded, and what happens when that fails.
+set -u
+CUSTOS=${CUSTOS:-build/custos}
+BUILD=${CUSTOS_BUILD:-build}
+number=0
+
+if ! [ -w /dev/kvm ]; then
+	echo "1..0 # skipped: no /dev/kvm"
+	exit 77
+fi
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+trace=$dir/run.trace
+
+# verdict WHAT CONDITION...
+verdict()
+{
+	what=$1
+	shift
+	number=$((number + 1))
+	if "$@"; then
+		echo "ok $number - $what"
+	else
+		echo "not ok $number - $what"
+		echo "$out" | sed 's/^/# /'
+	fi
+}
+
+# count PATTERN WANT: so many lines of the output
+count()
+{
+	[ "$(echo "$out" | grep -c -- "$1")" = "$2" ]
+}
+
+out=$("$CUSTOS" run -q -r "$trace" -k counter "$BUILD/guest/counter.elf" 3 2>&1)
+verdict "a recorded run prints no accesses" count mov 0
+verdict "and is the same run" count '^counter = 3$' 1
+
+out=$("$CUSTOS" trace check "$trace" 2>&1)
+verdict "its trace is whole" [ $? = 0 ]
+
+plain=$("$CUSTOS" run -q -k counter "$BUILD/guest/counter.elf" 3 2>&1 >/dev/null |
+	grep -c mov)
+out=$("$CUSTOS" trace print "$trace" 2>&1)
+verdict "it has every access that is printed without" count mov "$plain"
+verdict "with place, line and instruction" count \
+	'store.*0x2 -> 0x3.*main+0x.*(counter.c:.*mov' 1
+verdict "and the process's start and end" count 'process [es]' 2
+
+out=$("$CUSTOS" trace info "$trace" 2>&1)
+verdict "info says the command line" count "run -q -r $trace -k counter" 1
+
+out=$("$CUSTOS" run -q --print -r "$trace" -k counter \
+	"$BUILD/guest/counter.elf" 3 2>&1)
+verdict "--print prints them, too" count mov "$plain"
+
+cat >"$dir/mark.lua" <<'END'
+keep("counter")
+function store(a) mark("stored " .. a.new) return a.new == 2 and serve(9) or pass end
+END
+out=$("$CUSTOS" run -q -r "$trace" -s "$dir/mark.lua" \
+	"$BUILD/guest/counter.elf" 3 2>&1)
+out=$("$CUSTOS" trace print "$trace" 2>&1)
+verdict "a script's markers are recorded" count 'stored [129]' 3
+verdict "and its verdicts" count 'serve' 1
+
+out=$("$CUSTOS" run -q --regs -k counter "$BUILD/guest/counter.elf" 3 2>&1)
+verdict "--regs alone is refused" [ $? = 125 ]
+verdict "and it is said why" count 'needs -r' 1
+
+out=$("$CUSTOS" run -q -r /dev/full -k counter "$BUILD/guest/counter.elf" 2>&1)
+verdict "a full disk is told" count 'No space left' 1
+out=$("$CUSTOS" run -q -r "$dir/none/x" -k counter \
+	"$BUILD/guest/counter.elf" 2>&1)
+verdict "so is a folder that is not there" count 'none/x.*No such file' 1
+
+# Killed in the middle: what was recorded by then is read.
+"$CUSTOS" run -q -r "$trace" -k word "$BUILD/guest/hammer.elf" load 100000000 \
+	>/dev/null 2>&1 &
+pid=$!
+sleep 2
+kill -KILL $pid
+wait $pid 2>/dev/null
+out=$("$CUSTOS" trace check "$trace" 2>&1)
+verdict "a killed run's trace is told to be cut off" count 'cut off' 1
+seen=$("$CUSTOS" trace print "$trace" 2>/dev/null | grep -c word)
+out="$seen accesses"
+verdict "and has accesses" [ "$seen" -gt 0 ]
+
+echo "1..$number"
