@@ -87,7 +87,7 @@ _custos()
 		fi
 		case ${COMP_WORDS[2]} in
 		plot)
-			options='--output --svg --png --text --ascii
+			options='--output --svg --png --html --text --ascii
 				--by-number --range --when --process --from --to
 				--help'
 			;;

@@ -21,15 +21,17 @@
 
 const char trace_plot_help[] =
 	"  -o, --output FILE     to FILE; its name's ending says what it is:\n"
-	"                        .svg or .png; else characters\n"
+	"                        .svg, .png, .html; else characters\n"
 	"      --svg             an SVG picture\n"
 	"      --png             a PNG picture\n"
+	"      --html            a page to look into: what is under the pointer,\n"
+	"                        filters, who did it; needs nothing but itself\n"
 	"      --text            characters, as on a terminal\n"
 	"      --ascii           the same of ASCII letters only\n"
 	"      --by-number       access numbers instead of time to the right\n"
 	TRACE_SELECT_HELP;
 
-enum { OPT_SVG = 256, OPT_PNG, OPT_TEXT, OPT_ASCII, OPT_BY_NUMBER };
+enum { OPT_SVG = 256, OPT_PNG, OPT_HTML, OPT_TEXT, OPT_ASCII, OPT_BY_NUMBER };
 
 struct plotting {
 	struct trace_query q;
@@ -52,6 +54,8 @@ static int format_of(const char *path)
 		return OPT_SVG;
 	if (dot && !strcasecmp(dot, ".png"))
 		return OPT_PNG;
+	if (dot && (!strcasecmp(dot, ".html") || !strcasecmp(dot, ".htm")))
+		return OPT_HTML;
 	return OPT_TEXT;
 }
 
@@ -100,6 +104,8 @@ static int write_to(struct plotting *p, FILE *out)
 		return trace_plot_svg(&p->plot, out);
 	case OPT_PNG:
 		return trace_plot_png(&p->plot, out);
+	case OPT_HTML:
+		return trace_plot_html(&p->plot, &p->q, out);
 	default:
 		return trace_plot_print(&p->plot, &p->terminal, out);
 	}
@@ -191,6 +197,7 @@ static int take(struct plotting *p, int option)
 		break;
 	case OPT_SVG:
 	case OPT_PNG:
+	case OPT_HTML:
 	case OPT_TEXT:
 		break;
 	default:
@@ -208,6 +215,7 @@ int trace_plot_run(int argc, char **argv)
 		{ "output", required_argument, NULL, 'o' },
 		{ "svg", no_argument, NULL, OPT_SVG },
 		{ "png", no_argument, NULL, OPT_PNG },
+		{ "html", no_argument, NULL, OPT_HTML },
 		{ "text", no_argument, NULL, OPT_TEXT },
 		{ "ascii", no_argument, NULL, OPT_ASCII },
 		{ "by-number", no_argument, NULL, OPT_BY_NUMBER },

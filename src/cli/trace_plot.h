@@ -50,7 +50,8 @@ struct trace_plot_mark {
 struct trace_plot {
 	bool by_number; /* columns are access numbers, not nanoseconds */
 	uint64_t start; /* at the left edge of column 0 */
-	unsigned column_shift; /* columns are 2^column_shift wide */
+	unsigned column_shift; /* 2^column_shift wide while counting */
+	uint64_t column_width; /* in the end */
 	uint32_t columns; /* 0: nothing was counted */
 	bool started;
 
@@ -198,6 +199,10 @@ extern const uint8_t trace_plot_palette256[TRACE_PLOT_COLOURS];
 
 int trace_plot_svg(const struct trace_plot *plot, FILE *out);
 int trace_plot_png(const struct trace_plot *plot, FILE *out);
+/* q: for the names of instructions, and the file's */
+int trace_plot_html(
+	const struct trace_plot *plot, struct trace_query *q, FILE *out);
+
 struct trace_plot_terminal {
 	unsigned columns; /* characters in a line */
 	bool colour;
@@ -211,5 +216,8 @@ uint32_t trace_plot_print_columns(const struct trace_plot_terminal *terminal);
 /* An RGB picture as a PNG file, 3 bytes a pixel. */
 int trace_plot_png_write(const uint8_t *pixels, uint32_t width,
 	uint32_t height, FILE *out);
+
+/* The page around a figure. */
+extern const char trace_plot_page_style[], trace_plot_page_script[];
 
 #endif

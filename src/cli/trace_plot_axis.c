@@ -61,7 +61,7 @@ static void say_title(const struct trace_plot *plot,
 void trace_plot_axis_make(const struct trace_plot *plot, unsigned ticks,
 	struct trace_plot_axis *out)
 {
-	uint64_t span = (uint64_t)plot->columns << plot->column_shift, least;
+	uint64_t span = plot->columns * plot->column_width, least;
 	const struct unit *unit;
 
 	*out = (struct trace_plot_axis){ .unit = 1 };

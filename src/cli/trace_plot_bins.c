@@ -18,6 +18,7 @@
 #define COLUMNS_MAX 2048u
 #define ROWS_MAX 256u
 #define CELLS_MAX (1u << 19)
+#define CELLS_CLEAR 40000u /* more are a blur in narrow columns */
 #define SLOTS_MIN (1u << 12)
 
 /* ---- the table ---- */
@@ -86,20 +87,25 @@ static bool rebuild(struct trace_plot *plot, size_t slots,
 
 static uint64_t wider(void *ctx, const struct trace_plot_cell *c)
 {
-	unsigned *by = ctx;
+	uint32_t *factor = ctx;
 
 	return trace_plot_key(trace_plot_cell_band(c), trace_plot_cell_row(c),
-		trace_plot_cell_column(c) >> *by, trace_plot_cell_process(c));
+		trace_plot_cell_column(c) / *factor,
+		trace_plot_cell_process(c));
+}
+
+/* factor columns become one. */
+static bool merge_columns(struct trace_plot *plot, uint32_t factor)
+{
+	if (plot->columns)
+		plot->columns = (plot->columns - 1) / factor + 1;
+	return rebuild(plot, plot->cell_slots, wider, &factor);
 }
 
 static bool widen_columns(struct trace_plot *plot, unsigned by)
 {
 	plot->column_shift += by;
-	if (plot->columns)
-		plot->columns = by > 31 ? 1 : ((plot->columns - 1) >> by) + 1;
-	if (by > 31)
-		by = 31;
-	return rebuild(plot, plot->cell_slots, wider, &by);
+	return merge_columns(plot, UINT32_C(1) << (by < 31 ? by : 31));
 }
 
 static void size_band(struct trace_plot_band *band, uint32_t rows_max)
@@ -559,14 +565,20 @@ static void sort_cells(struct trace_plot *plot)
 bool trace_plot_finish(struct trace_plot *plot, size_t bands_max,
 	uint32_t rows, uint32_t columns)
 {
-	unsigned by = 0;
+	uint32_t factor;
 
-	while (plot->columns && (plot->columns - 1) >> by >= columns)
-		by++;
 	if (!drop_bands(plot, bands_max) || !choose_colours(plot) ||
-		(by && !widen_columns(plot, by)) ||
 		!heighten_rows(plot, share_rows(plot, rows)))
 		return false;
+	factor = plot->columns ? (plot->columns - 1) / columns + 1 : 1;
+	if (!merge_columns(plot, factor))
+		return false;
+	if (plot->cell_count > CELLS_CLEAR && plot->columns > 100) {
+		factor *= 2;
+		if (!merge_columns(plot, 2))
+			return false;
+	}
+	plot->column_width = (uint64_t)factor << plot->column_shift;
 	sort_cells(plot);
 	return true;
 }

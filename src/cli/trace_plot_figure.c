@@ -140,7 +140,7 @@ static void write_text(const struct trace_plot_canvas *canvas, double x,
 static double x_of(const struct trace_plot_figure *f, uint64_t at)
 {
 	double span = (double)f->plot->columns *
-		(double)(UINT64_C(1) << f->plot->column_shift);
+		(double)f->plot->column_width;
 
 	if (!f->plot->columns || at <= f->plot->start)
 		return f->left;
@@ -360,7 +360,8 @@ static void draw_cell(const struct trace_plot_figure *f,
 	if (c->refused) {
 		rect.role = PLOT_REFUSED;
 		rect.rgb = INK;
-		rect.alpha = 1;
+		rect.alpha = 0.25 + 0.75 * (double)c->refused /
+				(double)(c->loads + c->stores);
 		draw_part(canvas, at, 0.75, 0.25, rect);
 	}
 }

@@ -132,8 +132,8 @@ static void print_axis(struct printer *p)
 	for (uint64_t at = axis.first; width && at < axis.end;
 		at += axis.step) {
 		unsigned column =
-			(unsigned)((at - p->plot->start) >>
-				p->plot->column_shift);
+			(unsigned)((at - p->plot->start) /
+				p->plot->column_width);
 
 		trace_plot_axis_label(&axis, at, text, sizeof(text));
 		if ((!shown || column > shown) &&

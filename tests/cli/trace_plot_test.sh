@@ -70,6 +70,16 @@ expect "SVG to standard output" 0 "<svg xmlns=" ">access number<"
 run trace plot -o "$work/t.png" "$t"
 expect "PNG" 0
 
+run trace plot -o "$work/t.html" "$t"
+expect "a page" 0
+cp "$work/t.html" "$work/out"
+expect "in one piece" 0 "<!DOCTYPE html>" "default-src 'none'" "</html>"
+if grep -E "(src|href)=|url\(|@import" "$work/t.html" >"$work/out"; then
+	fail "that refers to nothing else" "$work/out"
+else
+	pass "that refers to nothing else"
+fi
+
 # ---- a browser shows them ----
 for browser in chromium chromium-browser google-chrome none; do
 	command -v $browser >/dev/null && break
@@ -90,16 +100,76 @@ if [ $browser = none ]; then
 	skip "a browser shows the pictures" \
 		"no browser (apt-get install chromium)"
 else
-	cat >"$work/see.html" <<-'END'
-	<img id=i src=t.png><script>
-	const i = document.getElementById("i")
-	const tell = text => document.body.append(text)
-	i.decode().then(() => tell("seen " + i.naturalWidth + " x " +
-		i.naturalHeight), error => tell("broken: " + error))
+	{
+		printf '<img id=i src="data:image/png;base64,%s">' \
+			"$(base64 -w0 "$work/t.png")"
+		cat <<-'END'
+		<script>
+		addEventListener("load", () => {
+			const i = document.getElementById("i")
+			const c = document.createElement("canvas")
+			c.width = i.naturalWidth
+			c.height = i.naturalHeight
+			const d = c.getContext("2d")
+			d.drawImage(i, 0, 0)
+			const p = d.getImageData(0, 0, c.width, c.height).data
+			let blue = 0
+			for (let k = 0; k < p.length; k += 4)
+				blue += p[k] == 0 && p[k + 1] == 114 &&
+					p[k + 2] == 178
+			document.body.append("seen " + c.width + " x " +
+				c.height + (blue > 1000 ? ", much blue" : ""))
+		})
+		</script>
+		END
+	} >"$work/see.html"
+	browse "$work/see.html" --virtual-time-budget=2000 --dump-dom
+	expect "a browser decodes the PNG" 0 "seen 2400 x " ", much blue"
+
+	cat "$work/t.html" - >"$work/try.html" <<-'END'
+	<script>
+	const tell = text => document.body.append("\nseen: " + text + "\n")
+	function pointAt(name, index) {
+		const c = plot.cells[index], b = plot.bands[c[BAND]]
+		const p = new DOMPoint(plot.left + (c[COLUMN] + 0.5) * pitch,
+			b.top + (c[ROW] + 0.5) * b.height / b.rows)
+			.matrixTransform(svg.getScreenCTM())
+		svg.dispatchEvent(new MouseEvent(name,
+			{ clientX: p.x, clientY: p.y, bubbles: true }))
+	}
+	const left = () => parts.filter(p => p.style.display != "none")
+	const set = (id, value) => {
+		const input = find(id)
+		if (input.type == "checkbox") input.checked = value
+		else input.value = value
+		input.dispatchEvent(new Event("input"))
+	}
+	const all = left().length
+	tell("parts " + (all > 0))
+	pointAt("mousemove", 0)
+	tell("tip " + find("tip").innerText.replace(/\s+/g, " "))
+	pointAt("click", plot.cells.findIndex(c => c[WRITES]))
+	tell("who " + find("who").innerText.replace(/\s+/g, " "))
+	set("reads", false)
+	tell("writes only " + left().every(p => p.classList.contains("w")))
+	set("reads", true)
+	set("words", "no such range")
+	tell("none " + left().length)
+	set("words", "COUNTER")
+	tell("again " + (left().length == all))
+	document.querySelector("#processes input").click()
+	tell("nobody's " + left().length)
+	tell("loaded " + performance.getEntriesByType("resource").length)
 	</script>
 	END
-	browse "$work/see.html" --virtual-time-budget=2000 --dump-dom
-	expect "a browser decodes the PNG" 0 "seen 2400 x "
+	browse "$work/try.html" --virtual-time-budget=4000 --dump-dom
+	grep "^seen: " "$work/out" >"$work/seen"
+	mv "$work/seen" "$work/out"
+	expect "the page: pointer, click, filters, nothing loaded" 0 \
+		"parts true" "tip counter +0x0 " "counter.elf #1: 1 read" \
+		"counter.elf #1 0 1 0 #" "main" "counter.c:" \
+		"custos trace print -r 0x" "writes only true" "none 0" \
+		"again true" "nobody's 0" "loaded 0"
 fi
 
 # ---- wrong usage ----
