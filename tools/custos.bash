@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory report origin check export import sql plot diff'
+		verbs='info print who history memory report origin check export import sql plot diff merge cut'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return
@@ -111,6 +111,8 @@ _custos()
 				--first --top --ignore-values --help'
 			;;
 		origin) options='--at --steps --process --help' ;;
+		merge) options='--help' ;;
+		cut) options='--range --when --process --from --to --help' ;;
 		check) options='--quiet --help' ;;
 		export)
 			if ((COMP_CWORD == 3)); then

@@ -177,6 +177,8 @@ int trace_select_take(struct trace_select *s, const char *verb, int option,
 	const char *argument);
 /* Once the trace is open; seeks to the beginning. */
 bool trace_select_begin(struct trace_select *s, struct trace_query *q);
+/* To the beginning again. */
+bool trace_select_seek(struct trace_select *s, struct trace_query *q);
 void trace_select_fini(struct trace_select *s);
 /* Does it ask for anything about single accesses? */
 bool trace_select_is_narrow(const struct trace_select *s);

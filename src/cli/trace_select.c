@@ -196,7 +196,7 @@ static bool parse_filter(struct trace_select *s, struct trace_query *q)
 	return !ret;
 }
 
-static bool begin_at(struct trace_select *s, struct trace_query *q)
+bool trace_select_seek(struct trace_select *s, struct trace_query *q)
 {
 	uint64_t seq = 0;
 
@@ -218,7 +218,7 @@ bool trace_select_begin(struct trace_select *s, struct trace_query *q)
 		if (!trace_query_places(q, s->ranges[i], &s->places))
 			return false;
 	return trace_query_process(q, s->process_text, &s->process) &&
-		parse_filter(s, q) && begin_at(s, q);
+		parse_filter(s, q) && trace_select_seek(s, q);
 }
 
 void trace_select_fini(struct trace_select *s)
