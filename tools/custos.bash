@@ -80,7 +80,7 @@ _custos()
 		;;
 	trace)
 		# VERB: its options, one line each.
-		verbs='info print who history memory report origin check export import sql plot diff merge cut'
+		verbs='info print who history memory report origin check export import sql plot diff merge cut lua'
 		if ((COMP_CWORD == 2)); then
 			COMPREPLY=($(compgen -W "$verbs --help" -- "$cur"))
 			return

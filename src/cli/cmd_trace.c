@@ -41,6 +41,8 @@ const struct trace_verb trace_verbs[] = {
 		trace_import_run },
 	{ "sql", "[OPTIONS] TRACE STATEMENT", "a question in SQL",
 		trace_sql_help, trace_sql_run },
+	{ "lua", "SCRIPT TRACE [ARG...]", "a Lua program that reads a trace",
+		trace_lua_help, trace_lua_run },
 	{ 0 },
 };
 

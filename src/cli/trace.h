@@ -48,6 +48,8 @@ int trace_export_run(int argc, char **argv);
 int trace_import_run(int argc, char **argv);
 int trace_sql_run(int argc, char **argv);
 
+extern const char trace_lua_help[];
+int trace_lua_run(int argc, char **argv);
 extern const char trace_plot_help[];
 int trace_plot_run(int argc, char **argv);
 

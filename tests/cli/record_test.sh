@@ -66,6 +66,27 @@ out=$("$CUSTOS" trace print "$trace" 2>&1)
 verdict "a script's markers are recorded" count 'stored [129]' 3
 verdict "and its verdicts" count 'serve' 1
 
+cat >"$dir/read.lua" <<'END'
+local n = 0
+for r in trace:records() do
+	if r.kind == "store" then n = n + 1 end
+	if r.kind == "marker" then print(r.message, r.time > 0) end
+end
+print("stores", n, trace:info().ranges[1].name, arg[1])
+local last = trace:last_store("counter", 0)
+print("last", last.new, last.symbol, last.process)
+print("then", string.unpack("<i8", trace:memory("counter", 0, 8, last.seq - 1)))
+print(pcall(trace.memory, trace, "none", 0, 1))
+END
+out=$("$CUSTOS" trace lua "$dir/read.lua" "$trace" word 2>&1)
+verdict "a Lua program reads it" count '^stores.*3.*counter.*word$' 1
+verdict "sees markers" count '^stored [129]*.*true$' 3
+verdict "asks who was last" count '^last.*10.*main+.*counter.elf$' 1
+verdict "and what memory was" count '^then.*9' 1
+verdict "and is told what is not there" count 'has no range .none' 1
+out=$("$CUSTOS" trace lua /dev/null "$dir/none" 2>&1)
+verdict "a trace that is not there is told" count 'none.*No such file' 1
+
 out=$("$CUSTOS" run -q --regs -k counter "$BUILD/guest/counter.elf" 3 2>&1)
 verdict "--regs alone is refused" [ $? = 125 ]
 verdict "and it is said why" count 'needs -r' 1
