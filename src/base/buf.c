@@ -67,17 +67,23 @@ void buf_add_char(struct buf *buf, char c)
 
 void buf_vprintf(struct buf *buf, const char *format, va_list args)
 {
+	size_t room = buf->failed ? 0 : buf->capacity - buf->len;
 	va_list again;
 	int len;
 
+	/* Mostly it fits; else it tells how much it needs. */
 	va_copy(again, args);
-	len = vsnprintf(NULL, 0, format, again);
+	len = vsnprintf(room ? buf->data + buf->len : NULL, room, format,
+		again);
 	va_end(again);
 	if (len < 0 || !grow(buf, (size_t)len)) {
 		buf->failed = true;
+		if (room)
+			buf->data[buf->len] = '\0';
 		return;
 	}
-	vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args);
+	if ((size_t)len >= room)
+		vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args);
 	buf->len += (size_t)len;
 }
 
@@ -133,6 +139,17 @@ static size_t utf8_len(const uint8_t *p, size_t left)
 	return 0;
 }
 
+/* How many bytes need no second look: most texts have no others. */
+static size_t plain_len(const uint8_t *p, size_t left)
+{
+	size_t n = 0;
+
+	while (n < left && p[n] >= 0x20 && p[n] < 0x7f && p[n] != '"' &&
+		p[n] != '\\')
+		n++;
+	return n;
+}
+
 void buf_add_json(struct buf *buf, const char *text, size_t len)
 {
 	const uint8_t *p = (const uint8_t *)text;
@@ -140,8 +157,13 @@ void buf_add_json(struct buf *buf, const char *text, size_t len)
 
 	buf_add_char(buf, '"');
 	while (i < len) {
-		size_t n = utf8_len(p + i, len - i);
+		size_t n = plain_len(p + i, len - i);
 
+		buf_add(buf, p + i, n);
+		i += n;
+		if (i == len)
+			break;
+		n = utf8_len(p + i, len - i);
 		if (!n) {
 			buf_add_str(buf, "\xef\xbf\xbd");
 			n = 1;

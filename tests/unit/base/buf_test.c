@@ -15,6 +15,9 @@ static void json_escapes_quotes_controls_and_bad_utf8(void **state)
 		{ "plain", 5, "\"plain\"" },
 		{ "a\"b\\c", 5, "\"a\\\"b\\\\c\"" },
 		{ "\n\0x", 3, "\"\\u000a\\u0000x\"" },
+		{ "\x7f", 1, "\"\\u007f\"" },
+		{ "ab\"", 3, "\"ab\\\"\"" },
+		{ "a\xc3\xa9z", 4, "\"a\xc3\xa9z\"" },
 		{ "\xc3\xa9", 2, "\"\xc3\xa9\"" },
 		{ "\xc0\xaf", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
 		{ "\xed\xa0\x80", 3,
@@ -56,11 +59,35 @@ static void hex_is_two_lower_case_digits_a_byte(void **state)
 	buf_fini(&buf);
 }
 
+/* Whether it fits what is allocated, fits exactly, or not. */
+static void prints_at_every_fill(void **state)
+{
+	char filler[300], expected[600];
+
+	(void)state;
+	memset(filler, 'f', sizeof(filler));
+	for (size_t before = 0; before < sizeof(filler); before++)
+		for (int len = 0; len < 300; len += 1 + len / 20) {
+			struct buf buf = BUF_INIT;
+
+			if (before)
+				buf_add(&buf, filler, before);
+			buf_printf(&buf, "%.*s", len, filler);
+			assert_int_equal(buf.len, before + (size_t)len);
+			memset(expected, 'f', buf.len);
+			expected[buf.len] = '\0';
+			assert_string_equal(buf_str(&buf), expected);
+			assert_false(buf.failed);
+			buf_fini(&buf);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_escapes_quotes_controls_and_bad_utf8),
 		cmocka_unit_test(grows_and_keeps_what_was_there),
+		cmocka_unit_test(prints_at_every_fill),
 		cmocka_unit_test(hex_is_two_lower_case_digits_a_byte),
 	};
 
