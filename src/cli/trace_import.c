@@ -112,6 +112,8 @@ static void sort_pages(struct import *im)
 {
 	size_t kept = 0;
 
+	if (!im->page_count)
+		return;
 	qsort(im->pages, im->page_count, sizeof(*im->pages), compare);
 	for (size_t i = 0; i < im->page_count; i++)
 		if (!kept || im->pages[kept - 1] != im->pages[i])
@@ -183,8 +185,7 @@ static int make_ranges(struct import *im, struct error *err)
 {
 	uint64_t gap = 1;
 
-	if (im->page_count)
-		sort_pages(im);
+	sort_pages(im);
 	while ((im->range_count = join_pages(im, gap, NULL)) > RANGES_MAX)
 		gap *= 2;
 	im->ranges = calloc(im->range_count + 1, sizeof(*im->ranges));
