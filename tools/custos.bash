@@ -30,7 +30,7 @@ _custos()
 	run)
 		options='--keep --script --output --record --regs --stacks
 			--module --cpus --memory
-			--json --cost --print --when --plugin --log --watch
+			--json --cost --print --when --rep --plugin --log --watch
 			--who --guard --freeze --uninit --inject
 			--race --lockcheck --share --device
 			--default --budget --trust-script --virtual-time --kernel

@@ -4,6 +4,7 @@
  *	inc	lock incq on a word that shares its page with nothing
  *	load	load that word
  *	vector	load 16 bytes there into xmm0
+ *	fill	rep stosq over its page
  *	spin	no memory at all: a chain of multiplications; prints the TSC
  *		cycles it took
  */
@@ -32,6 +33,19 @@ static void vector(uint64_t count)
 				 : "xmm0", "memory");
 }
 
+static void fill(uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		volatile uint64_t *to = word;
+		uint64_t n = 512;
+
+		__asm__ volatile("rep stosq"
+				 : "+D"(to), "+c"(n)
+				 : "a"(i)
+				 : "memory");
+	}
+}
+
 static void spin(uint64_t count)
 {
 	uint64_t x = count | 1, before, after;
@@ -52,14 +66,15 @@ int main(int argc, char **argv)
 		{"inc", inc},
 		{"load", load},
 		{"vector", vector},
+		{"fill", fill},
 		{"spin", spin},
 	};
 
-	for (unsigned i = 0; argc == 3 && i < 4; i++)
+	for (unsigned i = 0; argc == 3 && i < 5; i++)
 		if (!strcmp(argv[1], things[i].name)) {
 			things[i].run(parse_number(argv[2]));
 			return 0;
 		}
-	printf("usage: hammer inc|load|vector|spin COUNT\n");
+	printf("usage: hammer inc|load|vector|fill|spin COUNT\n");
 	return 2;
 }

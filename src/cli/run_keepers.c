@@ -222,6 +222,7 @@ static int add_plain(struct run *run, const struct run_keep *keep)
 		    &range, &err))
 		return cmd_fail("run", "-k %s", err.text);
 	range->silent = false; /* a built-in may have been there before */
+	range->joined = run->options.joined;
 	return add_filter(run, keep, range);
 }
 

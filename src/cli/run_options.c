@@ -14,7 +14,7 @@
 #define MEMORY_MIN (UINT64_C(2) << 20)
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
-	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_WHEN, OPT_PLUGIN,
+	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_REP, OPT_WHEN, OPT_PLUGIN,
 	OPT_COST, OPT_REGS, OPT_STACKS,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
@@ -30,6 +30,7 @@ static const struct option own_options[] = {
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "print", no_argument, NULL, OPT_PRINT },
+	{ "rep", required_argument, NULL, OPT_REP },
 	{ "when", required_argument, NULL, OPT_WHEN },
 	{ "plugin", required_argument, NULL, OPT_PLUGIN },
 	{ "cost", no_argument, NULL, OPT_COST },
@@ -67,6 +68,8 @@ static const char help_end[] =
 	"                        these: load, store, rmw, fetch, changed, size=N,\n"
 	"                        value=N (!=, <, >), process=NAME, ip=RANGE,\n"
 	"                        every=N\n"
+	"      --rep WHAT        what an access of rep movs, stos or lods to a range\n"
+	"                        of -k is: each element (default), or a run\n"
 	"      --print           print accesses though there is a script\n"
 	"      --cost            measure where the time goes: keepers, traps\n"
 	"  -o, --output FILE     write accesses and summary to FILE, not stderr\n"
@@ -212,6 +215,12 @@ static int take_limits(int option, struct run_options *o)
 			!o->budget_ms)
 			return wrong("--budget", optarg,
 				"a time in milliseconds, at least 1");
+		return -1;
+	case OPT_REP:
+		if (!strcmp(optarg, "run"))
+			o->joined = true;
+		else if (strcmp(optarg, "element"))
+			return wrong("--rep", optarg, "run or element");
 		return -1;
 	case OPT_DEFAULT:
 		if (!strcmp(optarg, "deny"))

@@ -33,7 +33,7 @@ struct run_options {
 	const char *record; /* -r; NULL: nothing is recorded */
 	bool record_regs, record_stacks;
 	const char *kernel; /* --kernel; NULL: the built-in one */
-	bool json, print, quiet, trusted, virtual_time, cost;
+	bool json, print, quiet, trusted, virtual_time, joined, cost;
 	unsigned cpus;
 	uint64_t memory;
 	unsigned budget_ms;

@@ -50,6 +50,7 @@ struct range {
 	struct range_link links[RANGE_LINKS_MAX];
 	_Atomic unsigned link_count; /* at least 1; never shrinks */
 	_Atomic unsigned live_count; /* of them, those that are live */
+	bool joined; /* a run of a rep form's elements is one access */
 	bool silent; /* its accesses are not written to the sink */
 	bool ever_bound; /* its bytes were mapped at some moment; the session's */
 };

@@ -54,6 +54,7 @@ struct script_range {
 	char *when; /* condition; NULL: none */
 	char *where; /* "watch.lua:3", for messages */
 	enum verdict_kind fallback;
+	bool joined; /* rep = "run" */
 	int functions[CALLBACK_RANGE_MAX]; /* registry references */
 };
 

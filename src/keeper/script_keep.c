@@ -122,6 +122,19 @@ static enum verdict_kind default_verdict(lua_State *lua)
 	return kind;
 }
 
+/* rep = "run" or "element" */
+static bool joins_runs(lua_State *lua)
+{
+	const char *word = luaL_tolstring(lua, -1, NULL);
+	bool run = !strcmp(word, "run");
+
+	if (!run && strcmp(word, "element"))
+		luaL_error(lua, "keep: rep must be \"run\" or \"element\", not "
+			"%s", word);
+	lua_pop(lua, 1);
+	return run;
+}
+
 static bool take_function(
 	lua_State *lua, struct script_range *range, const char *key)
 {
@@ -162,9 +175,11 @@ static void take_field(lua_State *lua, struct script_range *range)
 		take_when(lua, range);
 	else if (!strcmp(key, "default"))
 		range->fallback = default_verdict(lua);
+	else if (!strcmp(key, "rep"))
+		range->joined = joins_runs(lua);
 	else if (!take_function(lua, range, key))
 		luaL_error(lua, "keep: unknown key '%s' (name, default, when, "
-			"load, store, rmw, fetch, stepped)", key);
+			"rep, load, store, rmw, fetch, stepped)", key);
 }
 
 static void take_fields(lua_State *lua, struct script_range *range)
@@ -334,6 +349,7 @@ int script_keep_range(struct script *script, size_t index, struct error *err)
 		return rc;
 	}
 	asked->state = SCRIPT_RANGE_KEPT;
+	asked->range->joined |= asked->joined;
 	rc = remember(script, asked->range->id, index, err);
 	if (rc)
 		range_set_leave(script->set, asked->range, &script->keeper);

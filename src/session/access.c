@@ -261,7 +261,11 @@ static enum carried emulate(struct worker *w)
 
 	if (!w->planned)
 		return CARRIED_STEP;
-	carried = run(w);
+	carried = CARRIED_DONE;
+	if (w->joined)
+		rep_run(w);
+	else
+		carried = run(w);
 	if (carried == CARRIED_DONE)
 		carried = ask_writes(w);
 	if (carried != CARRIED_DONE)
@@ -301,6 +305,10 @@ void access_record(struct worker *w, enum carried carried)
 
 static enum carried take_result(struct worker *w)
 {
+	if (w->joined) {
+		rep_take_result(w);
+		return CARRIED_DONE;
+	}
 	w->regs = *exec_regs(w->exec);
 	target_thread_set_regs(w->thread, &w->regs);
 	return set_xstate(w);
@@ -335,6 +343,11 @@ static enum carried decide(struct worker *w)
 		carried = emulate(w);
 	if (carried == CARRIED_AGAIN || carried == CARRIED_HOLD)
 		return carried;
+	if (carried == CARRIED_STEP && w->joined) {
+		/* What is stepped is one element. */
+		w->single_elements = true;
+		return CARRIED_AGAIN;
+	}
 	if (carried == CARRIED_STEP)
 		return step_instruction(w);
 	if (carried == CARRIED_DONE)
@@ -441,6 +454,7 @@ enum target_resume access_stop(void *ctx, struct target_thread *thread)
 		return TARGET_RESUME;
 	}
 	w->trap = TRAP_SPURIOUS;
+	w->single_elements = false;
 	pthread_rwlock_rdlock(&s->bindings_lock);
 	carried = carry(w);
 	pthread_rwlock_unlock(&s->bindings_lock);

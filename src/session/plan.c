@@ -114,7 +114,8 @@ uint32_t plan_count(const struct worker *w)
 struct exec_access *plan_access(struct worker *w, uint32_t index)
 {
 	invariant(index < w->access_count);
-	return w->planned ? exec_access(w->exec, index) : &w->own[index];
+	return w->planned && !w->joined ? exec_access(w->exec, index) :
+					  &w->own[index];
 }
 
 static uint64_t register_value(const struct worker *w, int reg)
@@ -183,10 +184,10 @@ static enum carried plan_accesses(struct worker *w)
 		w->fault = *exec_fault(w->exec);
 		return CARRIED_FAULT;
 	}
-	if (w->planned)
-		w->access_count = exec_count(w->exec);
-	else
+	if (!w->planned)
 		plan_operands(w);
+	else if (!w->insn->repeated || !rep_plan(w))
+		w->access_count = exec_count(w->exec);
 	for (uint32_t i = 0; i < w->access_count; i++) {
 		const struct exec_access *a = plan_access(w, i);
 		unsigned spans = w->span_count;
@@ -214,6 +215,7 @@ enum carried plan_instruction(struct worker *w, const uint8_t *served)
 	w->span_count = 0;
 	w->planned = false;
 	w->lane_faults = false;
+	w->joined = 0;
 	w->access_count = 0;
 	w->insn = NULL;
 	if (served)

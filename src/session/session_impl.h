@@ -28,8 +28,9 @@ struct span {
 	struct kept_page *kept; /* NULL: no kept byte was ever there */
 };
 
-/* The largest operand of an instruction that only the CPU can execute. */
-#define OWN_SIZE_MAX 512
+/* The largest operand of an instruction that only the CPU can execute, and the
+ * longest run of a rep form's elements. */
+#define OWN_SIZE_MAX 4096
 
 /*
  * One question to one keeper: a group of exec accesses (one, or all lanes of a
@@ -79,6 +80,10 @@ struct worker {
 	bool lane_faults;
 	/* Accesses of an instruction that the executor does not plan. */
 	struct exec_access own[INSN_OPERANDS_MAX];
+	/* rep.c: own[] is a run of so many elements of so many bytes; 0: none */
+	uint64_t joined;
+	uint32_t element;
+	bool single_elements; /* for the rest of this stop: no runs */
 	uint8_t own_bytes[INSN_OPERANDS_MAX][2][OWN_SIZE_MAX];
 
 	struct span spans[SPANS_MAX];
@@ -211,6 +216,14 @@ void plan_unlock(struct worker *worker);
 bool plan_lock_more(struct worker *worker);
 /* Old bytes of every exec access, from memory. */
 void plan_read(struct worker *worker);
+
+/* rep.c */
+/* Make the planned rep form a run of elements, if the ranges want that. */
+bool rep_plan(struct worker *worker);
+/* What the run stores, from what it loads. */
+void rep_run(struct worker *worker);
+/* The registers behind it. */
+void rep_take_result(struct worker *worker);
 
 /* event.c */
 /* The questions this instruction raises, with pages locked and old bytes

@@ -100,3 +100,10 @@ run -q --watch nothing
 verdict "a built-in's wrong range is told" count '^custos run: --watch: .*no symbol' 1
 run -q --watch counter --watch counter+4+2
 verdict "an overlap is told" count 'overlaps range' 1
+
+out=$("$CUSTOS" run -q -k word --rep run "$BUILD/guest/hammer.elf" fill 3 2>&1)
+verdict "a rep form is one access a run, if asked" count 'word+0 4096' 3
+out=$("$CUSTOS" run -k word "$BUILD/guest/hammer.elf" fill 1 2>&1)
+verdict "and else one an element" count '^accesses  *512 ' 1
+out=$("$CUSTOS" run -q -k word --rep all "$BUILD/guest/hammer.elf" fill 1 2>&1)
+verdict "there is nothing else" count 'is not run or element' 1

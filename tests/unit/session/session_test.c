@@ -642,6 +642,123 @@ static void rep_is_one_access_an_element(void **state)
 		assert_int_equal(*fake_target_byte(f->fake, X + i), i + 1);
 }
 
+static void run_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	for (int i = 0; i < 64; i++)
+		*fake_target_byte(f->fake, X + 4096 + i) = (uint8_t)(i + 1);
+	GPR(f, RSI) = X + 4096;
+	GPR(f, RDI) = X;
+	GPR(f, RCX) = 8;
+	/* rep movsq: 8 before, 48 kept, 8 behind */
+	assert_int_equal(RUN(f, 0xf3, 0x48, 0xa5), TARGET_RESUME);
+	assert_int_equal(GPR(f, RCX), 0);
+	assert_int_equal(GPR(f, RDI), X + 64);
+	assert_int_equal(GPR(f, RSI), X + 4096 + 64);
+	assert_int_equal(REGS(f).rip, FAKE_CODE + 3);
+}
+
+static void rep_is_one_access_a_run_where_the_range_asks(void **state)
+{
+	struct fixture *f = *state;
+	const struct access *a = &f->keeper.told[0].access;
+
+	keep(f, "0x401008+48", &f->keeper)->joined = true;
+	go(f, run_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(a->kind, ACCESS_STORE);
+	assert_int_equal(a->offset, 0);
+	assert_int_equal(a->size, 48);
+	assert_int_equal(f->keeper.told[0].new_bytes[47], 56);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(*fake_target_byte(f->fake, X + i), i + 1);
+	assert_int_equal(f->summary.page_mates, 2);
+	assert_int_equal(f->summary.missed, 0);
+}
+
+static void an_absorbed_run_stores_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_ABSORB;
+	keep(f, "0x401008+48", &f->keeper)->joined = true;
+	go(f, run_body);
+	assert_int_equal(*fake_target_byte(f->fake, X + 7), 8);
+	for (unsigned i = 8; i < 56; i++)
+		assert_int_equal(*fake_target_byte(f->fake, X + i), 0);
+	assert_int_equal(*fake_target_byte(f->fake, X + 56), 57);
+}
+
+static void a_stepped_run_is_stepped_by_elements(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.answer = VERDICT_STEP;
+	keep(f, "0x401008+16", &f->keeper)->joined = true;
+	go(f, run_body);
+	assert_int_equal(f->keeper.stepped_count, 2);
+	assert_int_equal(f->keeper.stepped.count, 1);
+	assert_int_equal(f->summary.accesses, 2);
+	assert_int_equal(*fake_target_byte(f->fake, X + 23), 24);
+}
+
+static void run_onto_itself_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	*fake_target_byte(f->fake, X) = 0x77;
+	GPR(f, RSI) = X;
+	GPR(f, RDI) = X + 1;
+	GPR(f, RCX) = 15;
+	/* rep movsb one byte further: a fill */
+	assert_int_equal(RUN(f, 0xf3, 0xa4), TARGET_RESUME);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(*fake_target_byte(f->fake, X + i), 0x77);
+}
+
+static void a_run_onto_its_own_source_stays_elements(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+16", &f->keeper)->joined = true;
+	go(f, run_onto_itself_body);
+	assert_int_equal(f->summary.accesses, 30);
+}
+
+static void stos_and_lods_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	(void)fake;
+	GPR(f, RAX) = 0x1122334455667788;
+	GPR(f, RDI) = X;
+	GPR(f, RCX) = 4;
+	/* rep stosw */
+	assert_int_equal(RUN(f, 0x66, 0xf3, 0xab), TARGET_RESUME);
+	assert_int_equal(memory(f, X), 0x7788778877887788);
+	GPR(f, RSI) = X;
+	GPR(f, RCX) = 2;
+	/* rep lodsd */
+	assert_int_equal(RUN(f, 0xf3, 0xad), TARGET_RESUME);
+	assert_int_equal(GPR(f, RAX), 0x77887788);
+	assert_int_equal(GPR(f, RSI), X + 8);
+	assert_int_equal(GPR(f, RCX), 0);
+}
+
+static void runs_of_stos_and_lods(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x401000+16", &f->keeper)->joined = true;
+	go(f, stos_and_lods_body);
+	assert_int_equal(f->keeper.count, 2);
+	assert_int_equal(f->keeper.told[0].access.size, 8);
+	assert_int_equal(f->keeper.told[1].access.kind, ACCESS_LOAD);
+}
+
 static void push_body(struct fake_target *fake, void *ctx)
 {
 	struct fixture *f = ctx;
@@ -1399,6 +1516,11 @@ int main(void)
 		TEST(an_operand_half_unmapped_faults_whole),
 		TEST(an_access_across_two_kept_pages_is_one),
 		TEST(rep_is_one_access_an_element),
+		TEST(rep_is_one_access_a_run_where_the_range_asks),
+		TEST(an_absorbed_run_stores_nothing),
+		TEST(a_stepped_run_is_stepped_by_elements),
+		TEST(a_run_onto_its_own_source_stays_elements),
+		TEST(runs_of_stos_and_lods),
 		TEST(both_operands_of_a_push_are_told),
 		TEST(a_program_that_steps_itself_gets_its_trap),
 		TEST(a_faulting_gather_has_done_the_lanes_before),
