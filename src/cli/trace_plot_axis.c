@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "cli/trace_plot.h"
 
 static const struct unit {
@@ -61,20 +62,23 @@ static void say_title(const struct trace_plot *plot,
 void trace_plot_axis_make(const struct trace_plot *plot, unsigned ticks,
 	struct trace_plot_axis *out)
 {
-	uint64_t span = plot->columns * plot->column_width, least;
+	uint64_t span, least;
 	const struct unit *unit;
 
-	*out = (struct trace_plot_axis){ .unit = 1 };
-	out->end = plot->start + span;
-	if (out->end < plot->start)
+	*out = (struct trace_plot_axis){ .unit = 1, .end = UINT64_MAX };
+	if (!checked_mul(plot->columns, plot->column_width, &span) ||
+		!checked_add(plot->start, span, &out->end)) {
 		out->end = UINT64_MAX;
+		span = UINT64_MAX - plot->start;
+	}
 	least = span / (ticks ? ticks : 1) + (span % (ticks ? ticks : 1) != 0);
 	out->step = round_step(least ? least : 1);
 	out->first = plot->start / out->step * out->step;
 	if (!plot->by_number && plot->start / 20 > span)
 		out->base = out->first;
-	if (out->first < plot->start)
-		out->first += out->step;
+	if (out->first < plot->start &&
+		!checked_add(out->first, out->step, &out->first))
+		out->first = out->end;
 	unit = find_unit(out->end - out->base);
 	if (!plot->by_number)
 		out->unit = unit->ns;
