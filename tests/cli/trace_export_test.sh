@@ -91,8 +91,10 @@ expect "nowhere to write to" 125 "-o is needed"
 	(select 1 union all select i + 1 from n) select max(i) from n' \
 	>"$work/out" 2>"$work/err" &
 pid=$!
-sleep 1
-kill -INT $pid
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	sleep 1
+	kill -INT $pid 2>/dev/null || break
+done
 wait $pid
 code=$?
 expect "^C ends a long question" 130 interrupted
