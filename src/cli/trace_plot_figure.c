@@ -69,7 +69,7 @@ static double count_legend_rows(const struct trace_plot *plot)
 	for (uint32_t i = 0; i < plot->process_count; i++) {
 		double w = legend_width(plot, i);
 
-		if (x && x + w > WIDTH - 2 * RIGHT) {
+		if (x > 0 && x + w > WIDTH - 2 * RIGHT) {
 			rows++;
 			x = 0;
 		}
