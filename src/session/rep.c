@@ -28,9 +28,10 @@ static uint8_t opcode_of(const struct insn *insn)
 #define STOS 0xaa
 #define LODS 0xac
 
-/* How many bytes from va on lie in one piece of a range that wants runs (or on
- * an open page); 0: these elements must be single. */
-static uint64_t joinable(struct worker *w, const struct exec_access *a)
+/* How many bytes of a lie in one piece of a range that wants runs (*asked is
+ * set then) or on an open page; 0: these elements must be single. */
+static uint64_t joinable(
+	struct worker *w, const struct exec_access *a, bool *asked)
 {
 	uint64_t first = a->address & ARCH_PAGE_MASK;
 	uint64_t room = ARCH_PAGE_SIZE - first;
@@ -52,7 +53,17 @@ static uint64_t joinable(struct worker *w, const struct exec_access *a)
 	piece = kept_page_piece(kept, i);
 	if (!piece->range->joined || piece->first > first)
 		return 0;
+	*asked = true;
 	return piece->first + piece->count - first;
+}
+
+/* Is the instruction itself kept? Then each element is a fetch. */
+static bool is_kept(const struct worker *w)
+{
+	for (unsigned i = 0; i < w->span_count; i++)
+		if (w->spans[i].access == SPAN_FETCH && w->spans[i].kept)
+			return true;
+	return false;
 }
 
 /* A copy whose destination lies a little behind its source reads what it has
@@ -77,9 +88,10 @@ static uint64_t run_length(struct worker *w)
 {
 	uint8_t opcode = opcode_of(w->insn);
 	uint64_t n = w->regs.gpr[ARCH_RCX];
+	bool asked = false;
 	uint32_t size;
 
-	if (w->single_elements || w->insn->address32 ||
+	if (w->single_elements || w->insn->address32 || is_kept(w) ||
 		(w->regs.rflags & (ARCH_RFLAGS_DF | ARCH_RFLAGS_TF)) ||
 		(opcode != MOVS && opcode != STOS && opcode != LODS) ||
 		!exec_count(w->exec))
@@ -87,10 +99,12 @@ static uint64_t run_length(struct worker *w)
 	size = exec_access(w->exec, 0)->size;
 	n = n < OWN_SIZE_MAX / size ? n : OWN_SIZE_MAX / size;
 	for (unsigned i = 0; i < exec_count(w->exec) && n > 1; i++) {
-		uint64_t bytes = joinable(w, exec_access(w->exec, i));
+		uint64_t bytes = joinable(w, exec_access(w->exec, i), &asked);
 
 		n = n < bytes / size ? n : bytes / size;
 	}
+	if (!asked)
+		return 0;
 	if (n > 1 && exec_count(w->exec) == 2) {
 		uint64_t bytes = independent(w);
 

@@ -678,6 +678,17 @@ static void rep_is_one_access_a_run_where_the_range_asks(void **state)
 	assert_int_equal(f->summary.missed, 0);
 }
 
+static void nobody_gets_a_run_that_nobody_asked_for(void **state)
+{
+	struct fixture *f = *state;
+
+	/* The instruction is kept, its operands are not. */
+	keep(f, "0x400000+3", &f->keeper)->joined = true;
+	go(f, run_body);
+	assert_int_equal(f->keeper.count, 8);
+	assert_int_equal(f->summary.by_kind[ACCESS_FETCH], 8);
+}
+
 static void an_absorbed_run_stores_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -1517,6 +1528,7 @@ int main(void)
 		TEST(an_access_across_two_kept_pages_is_one),
 		TEST(rep_is_one_access_an_element),
 		TEST(rep_is_one_access_a_run_where_the_range_asks),
+		TEST(nobody_gets_a_run_that_nobody_asked_for),
 		TEST(an_absorbed_run_stores_nothing),
 		TEST(a_stepped_run_is_stepped_by_elements),
 		TEST(a_run_onto_its_own_source_stays_elements),
