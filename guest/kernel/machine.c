@@ -60,6 +60,7 @@ void vector_ipi(void);
 void vector_spurious(void);
 void syscall_entry(void);
 extern const char entry_vectors[], entry_vectors_end[];
+extern const char halt_at[], halt_behind[];
 
 static struct idt_gate idt[256];
 
@@ -317,9 +318,25 @@ void machine_pause(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
-void machine_halt(void)
+/*
+ * An interrupt that wakes us must not come between sti and hlt, or nothing
+ * would. The one instruction's grace behind sti does not survive every exit of
+ * a nested machine: trap.c helps an interrupt at the hlt over it.
+ */
+__attribute__((noinline)) void machine_halt(void)
 {
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
+	__asm__ volatile("sti\n"
+			 ".globl halt_at, halt_behind\n"
+			 "halt_at: hlt\n"
+			 "halt_behind: cli"
+			 :
+			 :
+			 : "memory");
+}
+
+uint64_t machine_leave_halt(uint64_t rip)
+{
+	return rip == (uint64_t)halt_at ? (uint64_t)halt_behind : rip;
 }
 
 /* The compiler may call these for copies of structures. */

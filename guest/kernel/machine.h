@@ -45,6 +45,9 @@ void machine_cpu_init(struct cpu *cpu);
  * process by a fault there. */
 uint64_t machine_syscall_entry(void);
 
+/* Where an interrupt at rip goes on: not at the hlt of machine_halt. */
+uint64_t machine_leave_halt(uint64_t rip);
+
 /* Is this in the vectors' entries, before registers are saved? */
 bool machine_is_vector_entry(uint64_t rip);
 

@@ -155,12 +155,13 @@ static bool is_delivered_twice(const struct frame *frame)
 	return machine_is_vector_entry(frame->rip);
 }
 
-void trap_kernel(const struct frame *frame)
+void trap_kernel(struct frame *frame)
 {
 	if (is_delivered_twice(frame))
 		return; /* one event, one end of interrupt: the first's */
 	if (frame->vector < VECTORS_EXCEPTION)
 		panic_frame(frame);
+	frame->rip = machine_leave_halt(frame->rip);
 	if (frame->vector != VECTOR_SPURIOUS)
 		machine_eoi();
 }

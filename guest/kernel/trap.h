@@ -12,7 +12,7 @@ struct process;
 struct process *trap_user(struct process *process);
 
 /* A trap from CPL 0: an interrupt in machine_halt, or our bug. */
-void trap_kernel(const struct frame *frame);
+void trap_kernel(struct frame *frame);
 
 /* The first process this CPU is to run. */
 struct process *trap_first(struct cpu *cpu);
