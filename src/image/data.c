@@ -292,7 +292,6 @@ static bool array_dimension(Dwarf_Die *type, unsigned n, struct element *out)
 /* ---- from a path to an address ---- */
 
 struct walk {
-	const struct image *image;
 	const char *whole; /* for messages */
 	const char *at; /* what is left of the path */
 	uint64_t address, size;
@@ -383,8 +382,7 @@ static int find_field(struct image *image, const char *path, uint64_t *out,
 	const struct debug_info *debug = variables_of(image);
 	size_t len = strcspn(path, ".[");
 	const struct variable *v = variable_called(debug, path, len);
-	struct walk w = { .image = image,
-		.whole = path,
+	struct walk w = { .whole = path,
 		.at = path + len,
 		.err = err };
 	Dwarf_Die die;

@@ -47,7 +47,7 @@ static struct access describe(struct worker *w, const struct copying *c,
 
 static enum verdict_kind show(struct worker *w, struct event *event)
 {
-	struct access *a = &event->access;
+	const struct access *a = &event->access;
 	struct step_piece piece = {
 		.offset = a->offset,
 		.size = a->kept_count,
@@ -61,16 +61,8 @@ static enum verdict_kind show(struct worker *w, struct event *event)
 		.pieces = &piece,
 		.count = 1,
 	};
-	enum keeper_status status;
-	struct error err;
 
-	event->verdict.kind = VERDICT_CONTINUE;
-	status = keeper_ask_stepped(event->link->keeper, a, &report,
-		event->link->fallback, &event->verdict, &err);
-	if (status != KEEPER_OK)
-		event_keeper_failed(w, event, status, &err);
-	event_say_verdict(w, event);
-	return event->verdict.kind;
+	return event_ask_stepped(w, event, &report);
 }
 
 /* Take what the keeper said into the bytes to be copied. */

@@ -557,3 +557,18 @@ void event_say_verdict(struct worker *w, const struct event *event)
 	if (shown + 1 == ERRORS_SHOWN_MAX)
 		session_say(s, "custos: further denials are only counted\n");
 }
+
+enum verdict_kind event_ask_stepped(struct worker *w, struct event *event,
+	const struct step_report *report)
+{
+	enum keeper_status status;
+	struct error err;
+
+	event->verdict.kind = VERDICT_CONTINUE;
+	status = keeper_ask_stepped(event->link->keeper, &event->access, report,
+		event->link->fallback, &event->verdict, &err);
+	if (status != KEEPER_OK)
+		event_keeper_failed(w, event, status, &err);
+	event_say_verdict(w, event);
+	return event->verdict.kind;
+}

@@ -244,6 +244,9 @@ void event_apply_absorb(struct worker *worker, struct event *event);
 /* Count and write it. final_bytes may be NULL. */
 void event_record(struct worker *worker, struct event *event,
 	const uint8_t *final_bytes);
+/* Show the keeper that wanted a step what came of it; its answer. */
+enum verdict_kind event_ask_stepped(struct worker *worker, struct event *event,
+	const struct step_report *report);
 void event_keeper_failed(struct worker *worker, const struct event *event,
 	enum keeper_status status, const struct error *err);
 /* To people: that and why it was stopped or denied; nothing else. */

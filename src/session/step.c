@@ -286,18 +286,10 @@ static enum verdict_kind ask_stepped(struct worker *w, struct event *event,
 		.pieces = pieces,
 		.count = collect_pieces(w, event->range, pieces),
 	};
-	enum keeper_status status;
-	struct error err;
 
 	if (fault)
 		report.fault = *fault;
-	event->verdict.kind = VERDICT_CONTINUE;
-	status = keeper_ask_stepped(event->link->keeper, &event->access,
-		&report, event->link->fallback, &event->verdict, &err);
-	if (status != KEEPER_OK)
-		event_keeper_failed(w, event, status, &err);
-	event_say_verdict(w, event);
-	return event->verdict.kind;
+	return event_ask_stepped(w, event, &report);
 }
 
 /* The event by which the keeper of a range asked for the step: the first. */
