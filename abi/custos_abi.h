@@ -164,8 +164,13 @@ enum custos_call {
 	 * the other way round. At messages, before they are copied; at starts;
 	 * at ends, for those who wait. */
 	CUSTOS_CALL_ORDER = 9,
+	/* A word of the process's own among its accesses: rdi = id, rsi = gpa
+	 * of text, r8 = its length (<= CUSTOS_MARK_MAX, within one page). */
+	CUSTOS_CALL_MARK = 10,
 	CUSTOS_CALL_MAX
 };
+
+#define CUSTOS_MARK_MAX 256
 
 #define CUSTOS_ORDER_ONE 0u
 #define CUSTOS_ORDER_BOTH 1u

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Process: its holder may end it and wait for its end. */
 #include "call.h"
+#include "copy.h"
 #include "cpu.h"
+#include "machine.h"
 #include "process.h"
 #include "sched.h"
 
@@ -60,6 +62,24 @@ int64_t process_call_kill(const struct call *call)
 		process_order(call->caller, process, CUSTOS_ORDER_ONE);
 	process_kill(process, (int64_t)call->args[0]);
 	return own ? CALL_NO_RESULT : 0;
+}
+
+int64_t process_call_mark(const struct call *call)
+{
+	uint64_t va = call->args[0], length = call->args[1];
+	void *text = cpu_this()->scratch;
+	int error;
+
+	if (!is_caller(call) || length > CUSTOS_MARK_MAX)
+		return -CUSTOS_E_REQUEST;
+	error = copy_from_process(
+		call->caller, text, va, length, CUSTOS_COPY_SYSCALL_LOAD);
+	if (error)
+		return error;
+	/* commit */
+	machine_hypercall(CUSTOS_CALL_MARK, call->caller->id,
+		machine_gpa(text), length, 0, 0);
+	return 0;
 }
 
 int64_t process_call_state(const struct call *call)

@@ -255,6 +255,19 @@ int snprintf(char *to, size_t size, const char *format, ...)
 	return count;
 }
 
+void mark(const char *format, ...)
+{
+	char text[CUSTOS_MARK_MAX + 1];
+	va_list args;
+	int count;
+
+	va_start(args, format);
+	count = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	custos_process_mark(cap_find("self"), (uint64_t)text,
+		count < CUSTOS_MARK_MAX ? (uint64_t)count : CUSTOS_MARK_MAX);
+}
+
 int puts(const char *string)
 {
 	return printf("%s\n", string);

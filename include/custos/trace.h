@@ -102,9 +102,10 @@ struct trace_record {
 	const uint64_t *regs; /* TRACE_REGS of them before it, or NULL */
 	const uint64_t *stack; /* return addresses, innermost first, or NULL */
 	uint32_t stack_count;
-	/* PROCESS_START, PROCESS_EXIT, BIND, UNBIND */
+	/* PROCESS_START, PROCESS_EXIT, BIND, UNBIND; MARKER: who said it (0: a
+	 * script) */
 	uint64_t process;
-	const char *process_name; /* START */
+	const char *process_name; /* START; MARKER, if a process's */
 	uint32_t program; /* START: index; UINT32_MAX: unknown */
 	int64_t exit_code; /* EXIT, END */
 	/* BIND, UNBIND: bytes [offset, offset + size) of the range */

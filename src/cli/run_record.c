@@ -253,6 +253,18 @@ static void on_exit_of(
 	add(ctx, &r);
 }
 
+static void on_mark(
+	void *ctx, const struct target_process *process, const char *text)
+{
+	struct trace_record r = {
+		.kind = TRACE_MARKER,
+		.process = process->id,
+		.text = text,
+	};
+
+	add(ctx, &r);
+}
+
 /* Ranges that scripts made since. */
 static void add_ranges(struct run_record *record, const struct range *range)
 {
@@ -314,6 +326,7 @@ static struct run_record *record_create(struct run *run)
 		.access = on_access,
 		.process_start = on_start,
 		.process_exit = on_exit_of,
+		.mark = on_mark,
 		.bind = on_bind,
 		.unbind = on_unbind,
 	};

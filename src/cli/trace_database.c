@@ -337,9 +337,12 @@ static void add_access(
 	add_registers(db, record);
 }
 
-static bool has_process(enum trace_kind kind)
+static bool has_process(const struct trace_record *record)
 {
-	return kind == TRACE_PROCESS_START || kind == TRACE_PROCESS_EXIT ||
+	enum trace_kind kind = record->kind;
+
+	return (kind == TRACE_MARKER && record->process) ||
+		kind == TRACE_PROCESS_START || kind == TRACE_PROCESS_EXIT ||
 		kind == TRACE_BIND || kind == TRACE_UNBIND;
 }
 
@@ -354,7 +357,7 @@ static void add_event(
 	put(&row, record->seq);
 	put(&row, record->time_ns);
 	put_text(&row, trace_export_event(kind));
-	has_process(kind) ? put(&row, record->process) : put_null(&row);
+	has_process(record) ? put(&row, record->process) : put_null(&row);
 	bound ? put(&row, record->range) : put_null(&row);
 	bound ? put(&row, record->offset) : put_null(&row);
 	bound ? put(&row, record->size) : put_null(&row);

@@ -75,7 +75,8 @@ static const char metadata_events[] =
 	"\tfields := struct { u64 _seq; u64 _ts; u64 _pid; u32 _range_id;"
 	" u64 _offset; u64 _size; }; };\n"
 	"event { name = \"marker\"; id = 5; stream_id = 0;\n"
-	"\tfields := struct { u64 _seq; u64 _ts; string _text; }; };\n"
+	"\tfields := struct { u64 _seq; u64 _ts; u64 _pid;"
+	" string _text; }; };\n"
 	"event { name = \"lost\"; id = 6; stream_id = 0;\n"
 	"\tfields := struct { u64 _seq; u64 _ts; u64 _count;"
 	" string _text; }; };\n"
@@ -338,8 +339,10 @@ static void put_fields(struct trace_export *e, const struct trace_record *r)
 	case TRACE_LOST:
 		own->discarded += r->count;
 		put64(out, r->count);
-		/* fall through */
+		put_text(out, r->text);
+		break;
 	case TRACE_MARKER:
+		put64(out, r->process);
 		put_text(out, r->text);
 		break;
 	case TRACE_END:

@@ -221,8 +221,13 @@ static void json_event(struct trace_export *e, const struct trace_record *r)
 		break;
 	case TRACE_LOST:
 		json_decimal(&e->text, "count", r->count);
-		/* fall through */
+		json_text(&e->text, "text", r->text);
+		break;
 	case TRACE_MARKER:
+		if (r->process) {
+			json_decimal(&e->text, "pid", r->process);
+			json_text(&e->text, "process", r->process_name);
+		}
 		json_text(&e->text, "text", r->text);
 		break;
 	case TRACE_END:

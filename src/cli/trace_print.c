@@ -45,6 +45,11 @@ static const char *describe_event(
 		buf_printf(out, " exited with %" PRId64, r->exit_code);
 		return "process_exit";
 	case TRACE_MARKER:
+		if (r->process) {
+			trace_add_clean(out, r->process_name,
+				strlen(r->process_name));
+			buf_printf(out, " #%" PRIu64 ": ", r->process);
+		}
 		buf_add_str(out, r->text ? r->text : "");
 		return "marker";
 	case TRACE_LOST:

@@ -23,6 +23,9 @@ struct session_recorder {
 		void *ctx, const struct target_process *process);
 	void (*process_exit)(void *ctx, const struct target_process *process,
 		int64_t code);
+	/* The process's own word. */
+	void (*mark)(void *ctx, const struct target_process *process,
+		const char *text);
 	/*
 	 * Bytes [offset, offset + size) of range are these now (NULL: a
 	 * device): bound, or changed by no access. process: 0 for devices.

@@ -225,6 +225,25 @@ static void on_ordered(void *ctx, uint64_t before, uint64_t after)
 		keeper_tell_ordered(s->ordered[i], before, after);
 }
 
+/* A process's own word: told like an access, with who said it. */
+static void on_mark(void *ctx, const struct target_process *process,
+	const char *text, size_t len)
+{
+	struct session *s = ctx;
+	struct buf word = BUF_INIT, note = BUF_INIT;
+
+	buf_add(&word, text, strnlen(text, len));
+	if (s->config.recorder)
+		s->config.recorder->mark(
+			s->config.recorder->ctx, process, buf_str(&word));
+	buf_printf(&note, "%s #%llu: %s", process->name,
+		(unsigned long long)process->id, buf_str(&word));
+	if (s->config.sink)
+		trace_sink_note(s->config.sink, "marker", buf_str(&note));
+	buf_fini(&word);
+	buf_fini(&note);
+}
+
 /* A load of kept bytes that no keeper saw; a store shows in the shadow, where
  * there is one. */
 static void on_unseen(void *ctx, struct target_thread *thread, frame_t frame,
@@ -275,6 +294,7 @@ int session_run(
 		.process_start = on_process_start,
 		.process_exit = on_process_exit,
 		.ordered = on_ordered,
+		.mark = on_mark,
 		.unseen = on_unseen,
 		.report = on_report,
 	};

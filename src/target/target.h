@@ -90,6 +90,10 @@ struct target_handler {
 	 * process `after' will do from now on (a message, a start, an end
 	 * waited for). May be NULL. */
 	void (*ordered)(void *ctx, uint64_t before, uint64_t after);
+	/* The process says something for the record: not a C string, any
+	 * bytes. May be NULL. */
+	void (*mark)(void *ctx, const struct target_process *process,
+		const char *text, size_t len);
 	/* Bytes [offset, offset + size) of a closed frame were loaded or
 	 * stored and nobody was asked: the guest's kernel did it, or a KVM
 	 * that emulates, and there was no other way. Over already. May be

@@ -147,6 +147,22 @@ static int64_t call_order(struct vcpu *vcpu, const struct call *call)
 	return 0;
 }
 
+static int64_t call_mark(struct vcpu *vcpu, const struct call *call)
+{
+	const struct target_handler *handler = vcpu->vm->handler;
+	const struct target_process *process =
+		vmm_process_find(&vcpu->vm->processes, call->rdi);
+	const uint8_t *bytes = bytes_in_page(vcpu, call->rsi, call->r8);
+	char text[CUSTOS_MARK_MAX];
+
+	if (!process || !bytes || call->r8 > CUSTOS_MARK_MAX)
+		return -CUSTOS_ERR_ARGUMENT;
+	memcpy(text, bytes, call->r8);
+	if (handler->mark)
+		handler->mark(handler->ctx, process, text, call->r8);
+	return 0;
+}
+
 static int64_t call_fault(struct vcpu *vcpu, const struct call *call)
 {
 	const uint8_t *bytes = vmm_gpa_range(&vcpu->vm->ram, call->rsi,
@@ -224,6 +240,7 @@ static const struct {
 	[CUSTOS_CALL_COPY] = { "copy", call_copy },
 	[CUSTOS_CALL_FAULT] = { "fault", call_fault },
 	[CUSTOS_CALL_ORDER] = { "order", call_order },
+	[CUSTOS_CALL_MARK] = { "mark", call_mark },
 };
 _Static_assert(sizeof(calls) / sizeof(calls[0]) == CUSTOS_CALL_MAX,
 	"a row for every call");

@@ -87,6 +87,26 @@ verdict "and is told what is not there" count 'has no range .none' 1
 out=$("$CUSTOS" trace lua /dev/null "$dir/none" 2>&1)
 verdict "a trace that is not there is told" count 'none.*No such file' 1
 
+phases=$BUILD/guest/phases.elf
+out=$("$CUSTOS" run -k total -k last_word "$phases" 2 2>&1)
+verdict "a program's markers are printed with who says them" count \
+	'^-- marker: phases.elf #1: round [12] of 2$' 2
+verdict "their text is read like any other" count 'syscall_load.*last_word' 1
+out=$("$CUSTOS" run -q -r "$trace" -k total "$phases" 2 2>&1)
+out=$("$CUSTOS" trace print "$trace" 2>&1 | grep -A1 '^-- marker')
+verdict "and recorded among its accesses" count '^-- marker: phases.elf #1: ' 3
+verdict "each where it was said" count 'phases.elf#1.* total+0' 3
+out=$("$CUSTOS" trace sql "$trace" \
+	"select pid, text from events where event = 'marker'" 2>&1)
+verdict "exports know who said them" count '^1	round [12] of 2$' 2
+cat >"$dir/marks.lua" <<'END'
+for r in trace:records() do
+	if r.kind == "marker" then print(r.pid, r.process, r.message) end
+end
+END
+out=$("$CUSTOS" trace lua "$dir/marks.lua" "$trace" 2>&1)
+verdict "Lua programs, too" count '^1	phases.elf	round 2 of 2$' 1
+
 out=$("$CUSTOS" run -q --regs -k counter "$BUILD/guest/counter.elf" 3 2>&1)
 verdict "--regs alone is refused" [ $? = 125 ]
 verdict "and it is said why" count 'needs -r' 1

@@ -198,6 +198,24 @@ static void only_the_owner_controls(void)
 	EXPECT(7, wait_exit(child));
 }
 
+static void marks_are_ones_own(void)
+{
+	uint32_t self = cap_find("self");
+	uint32_t child = test_child("exit", "3", CUSTOS_ANY_CPU, 0);
+	static const char text[CUSTOS_MARK_MAX + 1];
+
+	EXPECT(0, custos_process_mark(self, (uint64_t) "here", 4));
+	EXPECT(0, custos_process_mark(self, 0, 0));
+	EXPECT(0, custos_process_mark(
+			  self, (uint64_t)text, CUSTOS_MARK_MAX));
+	EXPECT(-CUSTOS_E_REQUEST, custos_process_mark(self, (uint64_t)text,
+					  CUSTOS_MARK_MAX + 1));
+	EXPECT(-CUSTOS_E_FAULT, custos_process_mark(self, 16, 4));
+	EXPECT(-CUSTOS_E_REQUEST,
+		custos_process_mark(child, (uint64_t)text, 1));
+	EXPECT(3, wait_exit(child));
+}
+
 static void dropped_child_lives_on(void)
 {
 	uint32_t child = test_child("sleep", "10", CUSTOS_ANY_CPU, 0);
@@ -252,6 +270,7 @@ const struct test process_tests[] = {
 		killing_elsewhere_leaves_the_cpu_well},
 	{"killing_the_dead_is_harmless", killing_the_dead_is_harmless},
 	{"only_the_owner_controls", only_the_owner_controls},
+	{"marks_are_ones_own", marks_are_ones_own},
 	{"dropped_child_lives_on", dropped_child_lives_on},
 	{"clock_and_sleep_agree", clock_and_sleep_agree},
 	{"spinners_share_one_cpu", spinners_share_one_cpu},

@@ -130,6 +130,10 @@ int snprintf(char *to, size_t size, const char *format, ...)
 int vsnprintf(char *to, size_t size, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
 int puts(const char *string);
+
+/* As printf, a word among the accesses that custos prints and records (custos
+ * run -r): which phase this is, which round. Cut to CUSTOS_MARK_MAX bytes. */
+void mark(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void flush(void);
 
 _Noreturn void assert_fail(const char *what, const char *file, int line);
