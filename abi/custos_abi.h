@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define CUSTOS_ABI_MAGIC UINT32_C(0x74737563) /* "cust" */
-#define CUSTOS_ABI_VERSION 2
+#define CUSTOS_ABI_VERSION 3
 
 /*
  * Guest-physical map. RAM starts at 4 GiB, clear of everything a PC has below.
@@ -106,6 +106,7 @@ struct custos_boot_info {
 	 */
 	uint64_t kept_map; /* gpa */
 	uint64_t flags; /* CUSTOS_BOOT_* */
+	uint64_t watch; /* monitor: not 0 while it wants SPACE_CHANGED */
 	struct custos_cpu_state cpus[CUSTOS_CPUS_MAX];
 	struct custos_device devices[CUSTOS_DEVICES_MAX];
 	struct custos_module modules[CUSTOS_MODULES_MAX];
@@ -148,7 +149,10 @@ enum custos_call {
 	 * of its frames has been freed: rdi = id, rsi = exit code (int64). */
 	CUSTOS_CALL_PROCESS_EXIT = 5,
 	/* Translations changed, TLBs are already flushed: rdi = cr3, rsi = va,
-	 * r8 = length in bytes. Before a frame that was mapped is freed. */
+	 * r8 = length in bytes; rdi = 0: in any space, anywhere. Before a frame
+	 * that was mapped is freed, and before a new translation can be used:
+	 * the kernel makes it without the user bit, tells, then sets the bit.
+	 * Not called while the boot info's watch is 0. */
 	CUSTOS_CALL_SPACE_CHANGED = 6,
 	/* Copy between user memory and the kernel's, when a frame of the user
 	 * memory has its kept_map bit set: rdi = cr3, rsi = user va, r8 = gpa
@@ -164,6 +168,10 @@ enum custos_call {
 	 * the other way round. At messages, before they are copied; at starts;
 	 * at ends, for those who wait. */
 	CUSTOS_CALL_ORDER = 9,
+	/* Carry out the instruction a process stopped at, for the kernel: rdi =
+	 * gpa of a struct custos_emulate (page aligned, in contiguous frames),
+	 * which says more. Result 0, or -CUSTOS_ERR_ARGUMENT. */
+	CUSTOS_CALL_EMULATE = 10,
 	/* A word of the process's own among its accesses: rdi = id, rsi = gpa
 	 * of text, r8 = its length (<= CUSTOS_MARK_MAX, within one page). */
 	CUSTOS_CALL_MARK = 10,
@@ -196,6 +204,109 @@ struct custos_fault_report {
 	uint64_t cr3;
 };
 
+/*
+ * Emulation of one instruction (one iteration of a rep form) on saved
+ * registers, all or nothing. The monitor reads the instruction and every
+ * operand through the tables at cr3: a byte is the monitor's to use if a
+ * translation with the user bit and the needed permission leads to it, if an
+ * entry of `open` covers its page (which goes before the tables), or if an
+ * entry of `served` has it. What is none of these is reported as NEED, the
+ * first of them in the order the CPU makes the accesses, and nothing has
+ * happened: the kernel maps the page or asks a keeper, adds to served, and
+ * calls again from the start. When nothing is missing everything is committed
+ * at once: registers into frame, extended state into xstate, stores into RAM
+ * (those of served bytes are in served already, and go nowhere else).
+ *
+ * A store is NEEDed with its value, and is served once an entry with its kind
+ * and bytes is there. A read-modify-write is NEEDed twice: RMW_LOAD, and when
+ * that is served RMW_STORE with the value computed from it. A need never
+ * crosses from bytes that are missing to bytes that are not, but may cross a
+ * page; an entry in served may cover a part of it, the rest is NEEDed next.
+ * FETCH: bytes from rip on, at most 15, up to the first that can be had.
+ *
+ * Frames the monitor keeps for its own keepers (kept_map) are put to these as
+ * accesses of the process when the instruction commits, and can refuse it:
+ * DENIED, nothing has happened.
+ */
+#define CUSTOS_SERVED_MAX 72
+#define CUSTOS_OPEN_MAX 4
+#define CUSTOS_EMULATE_STEPPED_MAX 8
+
+enum custos_emulate_op {
+	CUSTOS_EMULATE_RUN = 1, /* as above */
+	/* The same, and report what was done to the bytes of open pages in
+	 * stepped; remember how to undo it until the process's next one. */
+	CUSTOS_EMULATE_STEP = 2,
+	/* Undo the last STEP of the process: registers, extended state, and
+	 * the bytes of open pages. DONE, or CANNOT when there is none. */
+	CUSTOS_EMULATE_UNDO = 3
+};
+
+enum custos_emulate_result {
+	CUSTOS_EMULATE_DONE = 1,
+	CUSTOS_EMULATE_NEED = 2,  /* see need */
+	CUSTOS_EMULATE_FAULT = 3, /* the CPU would: vector, error_code, cr2 */
+	CUSTOS_EMULATE_CANNOT = 4, /* no such emulation: insn has the bytes */
+	CUSTOS_EMULATE_DENIED = 5, /* by a keeper of the monitor */
+	CUSTOS_EMULATE_XSTATE = 6 /* needs xstate, which is 0: save it first */
+};
+
+struct custos_emulate_served {
+	uint64_t va;
+	uint32_t size; /* 1 to 64 */
+	uint32_t kind; /* CUSTOS_ACCESS_LOAD, STORE, RMW_LOAD, .. FETCH */
+	uint8_t data[64];
+};
+
+struct custos_emulate_open {
+	uint64_t va;	 /* page aligned */
+	uint64_t gpa;	 /* page aligned, in RAM */
+	uint32_t rights; /* CUSTOS_SEGMENT_* */
+	uint32_t reserved;
+};
+
+struct custos_emulate {
+	/* kernel */
+	uint64_t process;
+	uint64_t cr3;
+	uint64_t frame;	 /* gpa of the saved registers: gpr[16] in hardware
+			  * order but for rsp, vector, error code, rip, cs,
+			  * rflags, rsp, ss: 23 words, within one page */
+	uint64_t xstate; /* gpa of boot_info.xsave_size bytes, standard form, in
+			  * contiguous frames, holding the process's current
+			  * state; or 0: not saved (yet) */
+	uint64_t fs_base;
+	uint32_t op;
+	uint32_t served_count, open_count;
+	uint32_t reserved;
+	/* monitor */
+	uint32_t result;
+	uint32_t vector, error_code;
+	uint32_t insn_size;
+	uint8_t insn[16];
+	uint64_t cr2;
+	struct {
+		uint64_t va;
+		uint32_t size;
+		uint32_t kind;
+		uint8_t old[64];   /* RMW_STORE: what RMW_LOAD gave */
+		uint8_t value[64]; /* stores */
+	} need;
+	uint32_t stepped_count;
+	uint32_t xstate_changed; /* commit wrote to xstate */
+	struct {
+		uint64_t va;
+		uint32_t size;
+		uint32_t kind;
+		uint8_t old[64], new[64];
+	} stepped[CUSTOS_EMULATE_STEPPED_MAX];
+	/* kernel */
+	struct custos_emulate_open open[CUSTOS_OPEN_MAX];
+	struct custos_emulate_served served[CUSTOS_SERVED_MAX];
+};
+
+#define CUSTOS_EMULATE_PAGES 2
+
 #define CUSTOS_ABI_PAGE UINT64_C(4096)
 
 _Static_assert(sizeof(struct custos_segment) == 40, "abi");
@@ -210,15 +321,24 @@ _Static_assert(offsetof(struct custos_boot_info, ram_base) == 40, "abi");
 _Static_assert(offsetof(struct custos_boot_info, free_base) == 56, "abi");
 _Static_assert(offsetof(struct custos_boot_info, kept_map) == 72, "abi");
 _Static_assert(offsetof(struct custos_boot_info, flags) == 80, "abi");
-_Static_assert(offsetof(struct custos_boot_info, cpus) == 88, "abi");
-_Static_assert(offsetof(struct custos_boot_info, devices) == 88 + 1024, "abi");
+_Static_assert(offsetof(struct custos_boot_info, cpus) == 96, "abi");
+_Static_assert(offsetof(struct custos_boot_info, devices) == 96 + 1024, "abi");
 _Static_assert(
-	offsetof(struct custos_boot_info, modules) == 88 + 1024 + 768, "abi");
+	offsetof(struct custos_boot_info, modules) == 96 + 1024 + 768, "abi");
 _Static_assert(offsetof(struct custos_boot_info, args) ==
-		88 + 1024 + 768 + 16 * 368,
+		96 + 1024 + 768 + 16 * 368,
 	"abi");
 _Static_assert(sizeof(struct custos_boot_info) ==
-		88 + 1024 + 768 + 16 * 368 + 4096,
+		96 + 1024 + 768 + 16 * 368 + 4096,
+	"abi");
+_Static_assert(offsetof(struct custos_emulate, insn) == 72, "abi");
+_Static_assert(offsetof(struct custos_emulate, need) == 96, "abi");
+_Static_assert(offsetof(struct custos_emulate, stepped) == 248, "abi");
+_Static_assert(offsetof(struct custos_emulate, open) == 248 + 8 * 144, "abi");
+_Static_assert(
+	offsetof(struct custos_emulate, served) == 1400 + 4 * 24, "abi");
+_Static_assert(sizeof(struct custos_emulate) <=
+		CUSTOS_EMULATE_PAGES * CUSTOS_ABI_PAGE,
 	"abi");
 _Static_assert(sizeof(struct custos_fault_report) == 22 * 8, "abi");
 
