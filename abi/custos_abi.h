@@ -168,13 +168,13 @@ enum custos_call {
 	 * the other way round. At messages, before they are copied; at starts;
 	 * at ends, for those who wait. */
 	CUSTOS_CALL_ORDER = 9,
-	/* Carry out the instruction a process stopped at, for the kernel: rdi =
-	 * gpa of a struct custos_emulate (page aligned, in contiguous frames),
-	 * which says more. Result 0, or -CUSTOS_ERR_ARGUMENT. */
-	CUSTOS_CALL_EMULATE = 10,
 	/* A word of the process's own among its accesses: rdi = id, rsi = gpa
 	 * of text, r8 = its length (<= CUSTOS_MARK_MAX, within one page). */
 	CUSTOS_CALL_MARK = 10,
+	/* Carry out the instruction a process stopped at, for the kernel: rdi =
+	 * gpa of a struct custos_emulate (page aligned, in contiguous frames),
+	 * which says more. Result 0, or -CUSTOS_ERR_ARGUMENT. */
+	CUSTOS_CALL_EMULATE = 11,
 	CUSTOS_CALL_MAX
 };
 
