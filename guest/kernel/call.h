@@ -25,6 +25,9 @@ struct call {
 /* Instead of a result: the caller has been blocked, has ended, or had its
  * result written by somebody else. */
 #define CALL_NO_RESULT INT64_MIN
+/* Instead of a result: the call is made again, from the start, when the caller
+ * next runs. Nothing was committed that would be in its way. */
+#define CALL_RESTART (INT64_MIN + 1)
 
 /* Do what the registers of the process, which is current, ask for. */
 void call_dispatch(struct process *process);
@@ -32,7 +35,7 @@ void call_dispatch(struct process *process);
 /* "console_write", or NULL. */
 const char *call_name(unsigned op);
 
-#define CAPTYPE(NAME, name, number, counted, help)
+#define CAPTYPE(NAME, name, number, kind, help)
 #define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help)            \
 	int64_t type##_call_##name(const struct call *call);
 #include "abi/captype.def"

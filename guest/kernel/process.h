@@ -8,6 +8,7 @@
 
 #include "abi/custos_calls.h"
 #include "cap.h"
+#include "keep.h"
 #include "list.h"
 #include "machine.h"
 #include "space.h"
@@ -33,14 +34,21 @@ struct frame {
 };
 
 enum process_state {
-	PROCESS_NEW = 0, /* being made: in no queue */
 	PROCESS_READY = CUSTOS_STATE_READY, /* in a CPU's ready queue */
 	PROCESS_RUNNING = CUSTOS_STATE_RUNNING, /* some CPU's current */
 	PROCESS_SLEEPING = CUSTOS_STATE_SLEEPING, /* in a CPU's sleepers */
 	PROCESS_WAITING = CUSTOS_STATE_WAITING, /* in another process's waiters */
 	PROCESS_SENDING = CUSTOS_STATE_SENDING, /* in an endpoint's senders */
 	PROCESS_RECEIVING = CUSTOS_STATE_RECEIVING, /* in an endpoint's receivers */
-	PROCESS_ENDED = CUSTOS_STATE_ENDED /* only its exit code is left */
+	PROCESS_ENDED = CUSTOS_STATE_ENDED, /* only its exit code is left */
+	PROCESS_NEW = CUSTOS_STATE_NEW, /* in no queue */
+	PROCESS_SUSPENDED = CUSTOS_STATE_SUSPENDED, /* in no queue */
+	PROCESS_FAULTED = CUSTOS_STATE_FAULTED,	    /* in no queue */
+	PROCESS_ASKING = CUSTOS_STATE_ASKING, /* in an endpoint's senders, or
+					       * in none: somebody has its
+					       * resume capability */
+	PROCESS_LOCKED = CUSTOS_STATE_LOCKED, /* in a lock's waiters */
+	PROCESS_ACTIVATION = CUSTOS_STATE_ACTIVATION /* in no queue */
 };
 
 #define PROCESS_FRAME 776
@@ -54,25 +62,43 @@ struct process {
 	void *kernel_stack; /* of the CPU it runs on */
 
 	uint64_t id;
-	uint64_t references; /* capabilities, and one while not ended */
+	uint64_t generation;
 	enum process_state state;
 	bool xstate_saved; /* else its extended state is the initial one */
 	bool killed;	   /* runs on another CPU, which shall end it */
+	bool suspended;	   /* shall run no further */
+	bool stays;	   /* faulted without a keeper: is not ended */
+	bool told;	   /* the monitor knows of it */
 	int64_t exit_code;
 	struct list link;    /* in the queue its state says */
 	struct list waiters; /* processes waiting for this one's end */
 
 	struct cpu *cpu;  /* where it runs or ran last */
 	uint32_t pinned;  /* CPU index, or CUSTOS_ANY_CPU */
+	uint64_t slice;	  /* ns */
 	uint64_t wake_at; /* ns */
 	uint64_t fs_base;
 
-	struct space space;
-	struct cap *caps; /* CUSTOS_SLOTS of them */
+	/* Its own capabilities, CUSTOS_PROCESS_*. */
+	struct cap space, caps, keeper, bank, schedule;
 
-	/* A message under way: as read at send or receive. */
+	uint64_t cr3;	      /* its top table, for life */
+	uint32_t tables;      /* frame number: tables only it can use */
+	uint64_t near;	      /* start of the 2 MiB looked at last */
+	uint64_t *near_table; /* their table; NULL: nothing looked at */
+	uint64_t near_epoch;  /* of table.c: near_table may be gone if older */
+
+	/* A message under way: as read at send, receive or call. */
 	struct custos_message message;
 	uint64_t message_va; /* receiver: where it is written back */
+	uint64_t reply_va;   /* call: where the reply goes */
+	struct list endpoints; /* it is the recipient of */
+
+	/* Buffers with news for it, in order; see buffer.h. */
+	struct list activations;
+
+	/* What it asks a keeper, and which answer it takes: keep.h. */
+	struct keep keep;
 
 	char name[CUSTOS_NAME_MAX];
 };
@@ -86,21 +112,34 @@ _Static_assert(sizeof(struct frame) == 184, "FRAME_SIZE of entry.S");
 _Static_assert(offsetof(struct frame, cs) == 152, "entry.S");
 _Static_assert(sizeof(struct process) <= PAGE_SIZE, "one frame");
 
-/* Frames in the run of one process. */
+/* Frames in the run of one process: this, its top table, its struct
+ * custos_emulate, its extended state. */
+#define PROCESS_TOP 1
+#define PROCESS_EMULATE 2
+#define PROCESS_XSTATE (PROCESS_EMULATE + CUSTOS_EMULATE_PAGES)
 unsigned process_frames(void);
 
 static inline void *process_xstate(struct process *process)
 {
-	return (uint8_t *)process + PAGE_SIZE;
+	return (uint8_t *)process + PROCESS_XSTATE * PAGE_SIZE;
 }
 
+static inline struct custos_emulate *process_emulate(struct process *process)
+{
+	return (void *)((uint8_t *)process + PROCESS_EMULATE * PAGE_SIZE);
+}
+
+/* A process in state NEW, without anything, paid by bank; NULL: refused. */
+struct process *process_create(struct bank *bank);
+
 /*
- * A process in state NEW, with the program's segments, a stack and a start
- * info without capabilities and arguments mapped, that will run on CPU index
- * cpu only unless that is CUSTOS_ANY_CPU. NULL when frames run out. The
- * caller holds a reference.
+ * Give a new process a program's segments, a stack and a start info without
+ * arguments, its own cappage and what everybody has; it will run on CPU index
+ * cpu only unless that is CUSTOS_ANY_CPU. -CUSTOS_E_LIMIT: refused, destroy
+ * it.
  */
-struct process *process_create(unsigned module, uint32_t cpu);
+int process_load(struct process *process, struct bank *bank, unsigned module,
+	uint32_t cpu);
 
 /* Pages of the start info, for filling before the process is started. */
 struct custos_start_info *process_start_info(struct process *process);
@@ -110,9 +149,6 @@ char *process_start_args(struct process *process);
  * from is only copied. -CUSTOS_E_LIMIT when there is no room. */
 int process_give(struct process *process, const char *name,
 	const struct cap *from, unsigned rights);
-
-/* Undo process_create, of a process that has not been started. */
-void process_discard(struct process *process);
 
 /* Tell the monitor and let the process run. */
 void process_start(struct process *process, unsigned module);
@@ -128,7 +164,9 @@ void process_end(struct process *process, int64_t code);
 /* End a process wherever it is; at once unless another CPU runs it. */
 void process_kill(struct process *process, int64_t code);
 
-void process_get(struct process *process);
-void process_put(struct process *process);
+/* It faulted and its keepers have passed: its own keeper is told, or it stays
+ * faulted, or ends with a report. vector: of an exception. */
+void process_fault(struct process *process, enum custos_fault_code code,
+	uint64_t vector);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces: the page tables of the lower half. The upper half is the
- * kernel's and the same in all. Caller holds the big lock.
+ * The address space of a process as the hardware sees it: a cache of what
+ * walk() says. The top table is the process's own for life; those below are
+ * derived on demand, shared, and can be taken away at any time (table.h). The
+ * upper half is the kernel's and the same in all. Caller holds the big lock.
  */
 #ifndef CUSTOS_KERNEL_SPACE_H
 #define CUSTOS_KERNEL_SPACE_H
@@ -9,57 +11,42 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct memory;
+#include "walk.h"
 
-struct space {
-	uint64_t cr3;	      /* 0: none */
-	void *owner;	      /* of the frames used for tables */
-	uint64_t near;	      /* start of the 2 MiB looked at last */
-	uint64_t *near_table; /* their leaf table; NULL: nothing looked at */
-};
-
-/* Who a mapped frame belongs to. */
-enum space_page {
-	SPACE_PAGE_OWN,	     /* the space: freed when unmapped */
-	SPACE_PAGE_MEMORY,   /* a memory object: told when unmapped */
-	SPACE_PAGE_BORROWED, /* nobody who counts: a program's file bytes */
-};
+struct process;
 
 /* Remember the kernel's half, from the page tables now loaded. */
 void space_init_kernel(void);
 uint64_t space_kernel_cr3(void);
 
-/* -CUSTOS_E_LIMIT when frames run out. */
-int space_init(struct space *space, void *owner);
+/* Fill the top table (zeros) of a new process. */
+void space_init(struct process *process);
 
-/* Free every table and own page, let go of memory objects. The space must not
- * be loaded on any CPU. */
-void space_fini(struct space *space);
+/* Forget every translation of the process: its root changed, or it ends. */
+void space_forget(struct process *process);
 
 /* Whether [va, va + length) is a nonempty range of whole user pages. */
 bool space_is_range(uint64_t va, uint64_t length);
 
-/* Make sure that [va, va + length) has its tables. */
-int space_prepare(struct space *space, uint64_t va, uint64_t length);
+/*
+ * Make the translation of va that ends in the frame at gpa with rights
+ * (CUSTOS_RIGHT_READ, WRITE, EXEC), as found by walk. gpa is walk->gpa, or a
+ * page a keeper granted instead. 0; -CUSTOS_E_LIMIT: a table was refused,
+ * bank_refusal() says by whom.
+ */
+int space_fill(struct process *process, uint64_t va, const struct walk *way,
+	uint64_t gpa, unsigned rights);
+
+/* Make the translations of a range that a walk can make now, quietly: where it
+ * fails they are left to be made on demand. */
+void space_populate(struct process *process, uint64_t va, uint64_t length);
 
 /*
- * Map one page at a prepared va where nothing is mapped yet, with
- * CUSTOS_RIGHT_* rights. Needs no flush.
+ * The frame behind va if a process may read (or write) there without anybody
+ * being asked, making the translation if need be. 0, with *out_gpa exact to the
+ * byte; 1: not so, walk() and keep.h know more; -CUSTOS_E_LIMIT as above.
  */
-void space_set(struct space *space, uint64_t va, uint64_t gpa,
-	enum space_page page, unsigned rights);
-
-/*
- * Replace what is mapped at [va, va + length), prepared, by memory from
- * offset on; memory == NULL: by nothing. Flushes, tells the monitor, lets
- * the replaced pages go.
- */
-void space_replace(struct space *space, uint64_t va, uint64_t length,
-	struct memory *memory, uint64_t offset, unsigned rights);
-
-/* The frame behind va if a process may read (or write) there, else false.
- * *out_gpa is exact to the byte. */
-bool space_resolve(
-	struct space *space, uint64_t va, bool write, uint64_t *out_gpa);
+int space_resolve(struct process *process, uint64_t va, bool write,
+	uint64_t *out_gpa);
 
 #endif
