@@ -25,8 +25,8 @@ static void map_shared(uint32_t memory)
 	uint64_t i;
 
 	for (i = 0; i < 3; i++)
-		assert(!custos_space_map(cap_find("space"), (uint64_t)pages[i],
-			memory, i * PAGE_SIZE, PAGE_SIZE,
+		assert(!memory_map_part(memory, pages[i], i * PAGE_SIZE,
+			PAGE_SIZE,
 			CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE));
 }
 

@@ -15,12 +15,9 @@ static uint64_t ready[PAGE_SIZE / 8] PAGE_ALIGNED;    /* who has come: [0] */
 static void map_shared(uint32_t memory)
 {
 	const uint32_t rights = CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE;
-	uint32_t space = cap_find("space");
 
-	assert(!custos_space_map(
-		space, (uint64_t)shared, memory, 0, PAGE_SIZE, rights));
-	assert(!custos_space_map(
-		space, (uint64_t)ready, memory, PAGE_SIZE, PAGE_SIZE, rights));
+	assert(!memory_map_part(memory, shared, 0, PAGE_SIZE, rights));
+	assert(!memory_map_part(memory, ready, PAGE_SIZE, PAGE_SIZE, rights));
 }
 
 /* So that the two run at the same time. */

@@ -16,7 +16,7 @@ static void fill(char *bytes, size_t size, unsigned seed)
 static int role_send(const char *argument)
 {
 	uint32_t endpoint = cap_find("given");
-	struct custos_message message = {.words = {1, 2, 3, 4},
+	struct custos_message message = {.words = {1, 2, 3, 4, 5, 6, 7, 8},
 		.string = (uint64_t)out + 3000,
 		.string_size = STRING,
 		.cap_count = 1,
@@ -50,7 +50,7 @@ static void check_message(uint32_t endpoint, uint64_t seed)
 
 	EXPECT(0, message_receive(endpoint, &message));
 	EXPECT(seed, message.words[0]);
-	EXPECT(4, message.words[3]);
+	EXPECT(8, message.words[7]);
 	EXPECT(STRING, message.string_size);
 	EXPECT(1, message.cap_count);
 	fill(out + 3000, STRING, (unsigned)seed);
@@ -120,20 +120,94 @@ static void nobody_there(void)
 	cap_slot_free(endpoint);
 }
 
-static void last_receiver_gone(void)
+static void endpoint_gone(void)
 {
 	uint32_t endpoint = (uint32_t)endpoint_create();
-	uint32_t weak = cap_slot_alloc();
-	uint32_t child;
+	uint32_t entry = (uint32_t)entry_create(endpoint, 0);
+	uint32_t child = test_child("send", "1", CUSTOS_ANY_CPU, entry);
 	struct custos_message message = {0};
 
-	EXPECT(0, custos_endpoint_make_entry(endpoint, weak, 0));
-	child = test_child("send", "1", CUSTOS_ANY_CPU, weak);
 	test_wait_state(child, CUSTOS_STATE_SENDING);
-	cap_slot_free(endpoint);
+	EXPECT(0, custos_bank_free(cap_find("bank"), endpoint));
 	EXPECT(CUSTOS_E_PARTNER_GONE, wait_exit(child));
-	EXPECT(-CUSTOS_E_PARTNER_GONE, message_send(weak, &message));
-	cap_slot_free(weak);
+	EXPECT(CUSTOS_CAP_NULL, cap_type(endpoint));
+	EXPECT(CUSTOS_CAP_NULL, cap_type(entry));
+	EXPECT(-CUSTOS_E_INVALID_CAP, message_send(entry, &message));
+}
+
+/* With a recipient, nobody else may receive, and its end is the end of it. */
+static void recipient_gone(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t only = test_child("sleep", "1000000", CUSTOS_ANY_CPU, 0);
+	uint32_t child = test_child("send", "1", CUSTOS_ANY_CPU, endpoint);
+	struct custos_message message = {0};
+
+	EXPECT(0, custos_endpoint_set_recipient(endpoint, only));
+	EXPECT(-CUSTOS_E_NO_ACCESS, message_receive(endpoint, &message));
+	test_wait_state(child, CUSTOS_STATE_SENDING);
+	EXPECT(0, custos_process_kill(only, 3));
+	EXPECT(CUSTOS_E_PARTNER_GONE, wait_exit(child));
+	EXPECT(3, wait_exit(only));
+	EXPECT(-CUSTOS_E_PARTNER_GONE, message_send(endpoint, &message));
+}
+
+/* Answer one call with its words plus one, and a string. */
+static int role_answer(const char *argument)
+{
+	static char reply_string[] = "answered";
+	uint32_t resume = cap_slot_alloc();
+	struct custos_message message = {.cap_count = 1, .caps = {resume}};
+
+	(void)argument;
+	if (message_receive(cap_find("given"), &message))
+		return 1;
+	if (!(message.flags & CUSTOS_MESSAGE_RESUME))
+		return 2;
+	for (int i = 0; i < CUSTOS_MESSAGE_WORDS; i++)
+		message.words[i]++;
+	message.string = (uint64_t)reply_string;
+	message.string_size = sizeof(reply_string);
+	message.cap_count = 0;
+	if (custos_resume_reply(resume, (uint64_t)&message))
+		return 3;
+	if (custos_resume_reply(resume, (uint64_t)&message) != -CUSTOS_E_STALE)
+		return 4;
+	return 0;
+}
+
+static void calls_are_answered(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t child = test_child("answer", "", CUSTOS_ANY_CPU, endpoint);
+	struct custos_message message = {.words = {1, 2, 3, 4, 5, 6, 7, 8}};
+	struct custos_message reply = {
+		.string = (uint64_t)in, .string_size = sizeof(in) / 2};
+
+	EXPECT(0, message_call(endpoint, &message, &reply));
+	for (unsigned i = 0; i < CUSTOS_MESSAGE_WORDS; i++)
+		EXPECT(i + 2, reply.words[i]);
+	EXPECT(sizeof("answered"), reply.string_size);
+	EXPECT(0, strcmp(in, "answered"));
+	EXPECT(0, wait_exit(child));
+}
+
+static void notices_gather(void)
+{
+	uint32_t endpoint = (uint32_t)endpoint_create();
+	uint32_t notice = cap_slot_alloc();
+	struct custos_message message = {0};
+
+	EXPECT(0, custos_endpoint_make_notice(endpoint, notice, 0xf));
+	EXPECT(0, custos_notice_post(notice, 1));
+	EXPECT(0, custos_notice_post(notice, 0xf4)); /* masked */
+	EXPECT(0, message_receive(endpoint, &message));
+	EXPECT(CUSTOS_MESSAGE_NOTICE, message.words[0]);
+	EXPECT(5, message.words[1]);
+	EXPECT(true, message.flags & CUSTOS_MESSAGE_KERNEL);
+	EXPECT(-CUSTOS_E_WOULD_BLOCK,
+		custos_endpoint_receive(
+			endpoint, (uint64_t)&message, CUSTOS_NO_WAIT));
 }
 
 static void entries_carry_their_payload(void)
@@ -145,8 +219,7 @@ static void entries_carry_their_payload(void)
 	uint32_t child;
 
 	EXPECT(0, custos_endpoint_make_entry(endpoint, entry, 0x77));
-	EXPECT(-CUSTOS_E_NO_ACCESS, message_receive(entry, &message));
-	EXPECT(-CUSTOS_E_NO_ACCESS, custos_endpoint_make_entry(entry, 0, 0));
+	EXPECT(CUSTOS_CAP_ENTRY, cap_type(entry));
 	child = test_child("send", "8", CUSTOS_ANY_CPU, entry);
 	message.cap_count = 1;
 	message.caps[0] = cap_slot_alloc();
@@ -201,6 +274,7 @@ static void faults_are_charged(void)
 const struct role endpoint_roles[] = {
 	{"send", role_send},
 	{"receive", role_receive},
+	{"answer", role_answer},
 	{NULL, NULL},
 };
 
@@ -209,7 +283,10 @@ const struct test endpoint_tests[] = {
 	{"senders_queue_in_order", senders_queue_in_order},
 	{"killed_sender_leaves_the_queue", killed_sender_leaves_the_queue},
 	{"nobody_there", nobody_there},
-	{"last_receiver_gone", last_receiver_gone},
+	{"endpoint_gone", endpoint_gone},
+	{"recipient_gone", recipient_gone},
+	{"calls_are_answered", calls_are_answered},
+	{"notices_gather", notices_gather},
 	{"entries_carry_their_payload", entries_carry_their_payload},
 	{"messages_are_checked", messages_are_checked},
 	{"faults_are_charged", faults_are_charged},

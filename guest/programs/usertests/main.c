@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* usertests [TEST]: run all tests, or those whose name begins so. */
+/*
+ * usertests [TEST]: run all tests, or those whose name begins so, each in a
+ * process of its own. usertests here TEST: run one in this process.
+ */
 #include "tests.h"
 
 #define ROLE_ARGC 4
@@ -57,31 +60,49 @@ static int play_role(const char *name, const char *argument)
 
 static int64_t free_frames(void)
 {
-	return custos_bank_count_free(cap_find("bank"));
+	return custos_bank_usage(cap_find("bank"), CUSTOS_USAGE_MACHINE);
 }
 
+static const struct test *find_test(const char *name)
+{
+	const struct test *test;
+	size_t i;
+
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		for (test = groups[i]; test->name; test++)
+			if (!strcmp(test->name, name))
+				return test;
+	return NULL;
+}
+
+static int run_here(const char *name)
+{
+	const struct test *test = find_test(name);
+
+	if (!test)
+		return 127;
+	test->run();
+	return failures != 0;
+}
+
+/* Everything it takes is paid by a bank of its own, so that what a test does
+ * not give back is the kernel's loss. */
 static bool run(const struct test *test)
 {
-	unsigned before = failures;
-	int64_t frames = free_frames();
+	const char *const argv[] = {"usertests", "here", test->name, NULL};
+	int64_t frames = free_frames(), child, code;
 	uint64_t start = time_ns();
 
-	test->run();
+	child = spawn("program", argv, CUSTOS_ANY_CPU, NULL, 0);
+	code = child < 0 ? child : wait_exit((uint32_t)child);
+	if (code < 0 || code > 1)
+		printf("  ended with %ld\n", code);
+	failures = 0;
 	EXPECT(frames, free_frames());
-	printf("%s %s (%lu ms)\n", failures == before ? "ok  " : "FAIL",
-		test->name, (time_ns() - start) / 1000000);
-	return failures == before;
-}
-
-/* Tables stay when pages go: made now, they are out of every count. */
-static void make_tables(void)
-{
-	uint32_t memory = (uint32_t)memory_create(WINDOW_PAGES * PAGE_SIZE);
-
-	assert(!memory_map(memory, (void *)WINDOW, RIGHTS_RW));
-	cap_slot_free(memory);
-	assert(!custos_space_unmap(
-		cap_find("space"), WINDOW, WINDOW_PAGES * PAGE_SIZE));
+	code |= failures;
+	printf("%s %s (%lu ms)\n", code ? "FAIL" : "ok  ", test->name,
+		(time_ns() - start) / 1000000);
+	return !code;
 }
 
 int main(int argc, char **argv)
@@ -93,7 +114,8 @@ int main(int argc, char **argv)
 
 	if (argc == ROLE_ARGC && !strcmp(argv[1], "role"))
 		return play_role(argv[2], argv[3]);
-	make_tables();
+	if (argc > 2 && !strcmp(argv[1], "here"))
+		return run_here(argv[2]);
 	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		for (test = groups[i]; test->name; test++) {
 			if (strncmp(test->name, only, strlen(only)))

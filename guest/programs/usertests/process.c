@@ -44,6 +44,7 @@ static void fill_spawn(struct custos_spawn *spawn, uint32_t slot)
 	spawn->args_count = 4;
 	spawn->cpu = CUSTOS_ANY_CPU;
 	spawn->slot = slot;
+	spawn->bank = cap_find("bank");
 }
 
 static int64_t try_spawn(const struct custos_spawn *spawn)
@@ -74,6 +75,8 @@ static void several_may_wait(void)
 	uint32_t child = test_child("sleep", "30", CUSTOS_ANY_CPU, 0);
 	uint32_t other = test_child("wait", "", CUSTOS_ANY_CPU, child);
 
+	EXPECT(7, custos_process_wait(child));
+	test_wait_state(other, CUSTOS_STATE_ENDED);
 	EXPECT(7, wait_exit(child));
 	EXPECT(7, wait_exit(other));
 }
@@ -182,6 +185,24 @@ static void killing_the_dead_is_harmless(void)
 	EXPECT(4, wait_exit(child));
 }
 
+/* A bank takes the processes it paid for with it, in whatever state. */
+static void destroying_the_bank_ends_the_process(void)
+{
+	static const char *const roles[] = {"spin", "sleep"};
+	uint32_t cpus[2] = {0, cpu_count() - 1}, i;
+
+	for (i = 0; i < 4; i++) {
+		uint32_t child = test_child(
+			roles[i / 2], "1000000", cpus[i % 2], 0);
+
+		sleep_ms(5);
+		bank_end(spawned_bank(child));
+		EXPECT(CUSTOS_CAP_NULL, cap_type(child));
+		EXPECT(-CUSTOS_E_INVALID_CAP, custos_process_wait(child));
+		cap_slot_free(child);
+	}
+}
+
 static void only_the_owner_controls(void)
 {
 	uint32_t child = test_child("sleep", "20", CUSTOS_ANY_CPU, 0);
@@ -219,9 +240,11 @@ static void marks_are_ones_own(void)
 static void dropped_child_lives_on(void)
 {
 	uint32_t child = test_child("sleep", "10", CUSTOS_ANY_CPU, 0);
+	uint32_t bank = spawned_bank(child);
 
 	cap_slot_free(child);
 	sleep_ms(100);
+	bank_end(bank);
 }
 
 static void clock_and_sleep_agree(void)
@@ -269,6 +292,8 @@ const struct test process_tests[] = {
 	{"killing_elsewhere_leaves_the_cpu_well",
 		killing_elsewhere_leaves_the_cpu_well},
 	{"killing_the_dead_is_harmless", killing_the_dead_is_harmless},
+	{"destroying_the_bank_ends_the_process",
+		destroying_the_bank_ends_the_process},
 	{"only_the_owner_controls", only_the_owner_controls},
 	{"marks_are_ones_own", marks_are_ones_own},
 	{"dropped_child_lives_on", dropped_child_lives_on},

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tests of the kernel from user space. Each group is a file; main.c runs them
- * all and checks that every test gives back every frame it took. A test that
- * needs another process starts this program again with a role.
+ * all, each in a process of its own, and checks that every frame comes back
+ * when that one's bank is destroyed. A test that needs another process starts
+ * this program again with a role.
  */
 #ifndef CUSTOS_USERTESTS_H
 #define CUSTOS_USERTESTS_H
@@ -50,7 +51,7 @@ void test_wait_state(uint32_t child, int64_t state);
 /* The child's exit code. */
 int64_t test_run_child(const char *role, const char *argument);
 
-/* Addresses where tests may map; the tables for them exist. */
+/* Addresses where tests may map. */
 #define WINDOW UINT64_C(0x20000000)
 #define WINDOW_PAGES 600
 

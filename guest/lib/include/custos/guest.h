@@ -48,13 +48,19 @@ int64_t guest_call(uint64_t op, uint64_t slot, uint64_t a, uint64_t b,
 	{                                                                      \
 		return guest_call(OP, slot, a, b, c, 0, 0);                    \
 	}
+#define GUEST_STUB_4(OP, name)                                                 \
+	static inline int64_t custos_##name(uint32_t slot, uint64_t a,         \
+		uint64_t b, uint64_t c, uint64_t d)                            \
+	{                                                                      \
+		return guest_call(OP, slot, a, b, c, d, 0);                    \
+	}
 #define GUEST_STUB_5(OP, name)                                                 \
 	static inline int64_t custos_##name(uint32_t slot, uint64_t a,         \
 		uint64_t b, uint64_t c, uint64_t d, uint64_t e)                \
 	{                                                                      \
 		return guest_call(OP, slot, a, b, c, d, e);                    \
 	}
-#define CAPTYPE(NAME, name, number, counted, help)
+#define CAPTYPE(NAME, name, number, kind, help)
 #define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help)            \
 	GUEST_STUB_##argc(CUSTOS_OP_##TYPE##_##NAME, type##_##name)
 #include "abi/captype.def"
@@ -69,7 +75,25 @@ uint32_t cap_find(const char *name);
 uint32_t cap_slot_alloc(void);
 void cap_slot_free(uint32_t slot); /* drops what is in it */
 
+enum custos_captype cap_type(uint32_t slot); /* NULL: empty, or gone */
+
+/* What slot holds with at most these rights, in a slot of its own. */
+int64_t cap_copy(uint32_t slot, uint32_t rights);
+
 const char *error_name(int64_t result); /* "NO_ACCESS", ... */
+const char *fault_name(uint64_t code);	/* "INVALID_ADDRESS", ... */
+
+/* ---- storage ---- */
+
+/* A new object of a type that banks make; its slot. Objects live until they
+ * are freed or their bank is destroyed. */
+int64_t object_create(uint32_t bank, enum custos_captype type);
+
+/* A bank below the program's own; limit in frames, 0: none. Its slot. */
+int64_t bank_create(uint64_t limit);
+
+/* End a bank and all it paid for, and free its slot. */
+void bank_end(uint32_t bank);
 
 /* ---- processes and time ---- */
 
@@ -81,30 +105,58 @@ uint64_t time_ns(void); /* since boot */
 /*
  * Start a program (a module's name; "program" is the caller's own) with
  * arguments (NULL-terminated, argv[0] first; NULL: only the name) on one CPU
- * or on CUSTOS_ANY_CPU. It gets this program's console, bank, timer and
- * modules, and `count` capabilities more. Returns the slot of the process, or
+ * or on CUSTOS_ANY_CPU. It gets this program's console, timer, schedule,
+ * discrim and modules, `count` capabilities more, and as its bank a new one
+ * below this program's, which pays for it. Returns the slot of the process, or
  * -CUSTOS_E_*.
  */
 int64_t spawn(const char *module, const char *const *argv, uint32_t cpu,
 	const struct custos_spawn_cap *caps, uint32_t count);
 
+struct spawn_how {
+	uint32_t cpu;
+	uint32_t flags;	 /* CUSTOS_SPAWN_* */
+	uint32_t bank;	 /* its bank; 0: a new one, with.. */
+	uint64_t limit;	 /* ..this limit in frames; 0: none */
+};
+
+int64_t spawn_as(const char *module, const char *const *argv,
+	const struct spawn_how *how, const struct custos_spawn_cap *caps,
+	uint32_t count);
+
+/* The bank spawn made for it; 0: none. */
+uint32_t spawned_bank(uint32_t process);
+
 /* How many CPUs the machine has. */
 uint32_t cpu_count(void);
 
-/* Wait for a spawned process, free its slot, return its exit code. */
+/* Wait for a spawned process, return its exit code; its slot is free then, and
+ * the bank spawn made for it is destroyed with all that is in it. */
 int64_t wait_exit(uint32_t process);
 
 /* ---- memory and messages ---- */
 
-/* A new memory object of this many bytes (whole pages); its slot. */
+/* New memory of this many bytes (whole pages), all zero; its slot. */
 int64_t memory_create(uint64_t length);
 
-/* Map all of a memory object at address with CUSTOS_RIGHT_* rights. */
+/* Bytes of a page, node, window or fixed pages; -INVALID_CAP: no memory. */
+int64_t memory_length(uint32_t memory);
+
+/* Map all of it at address with at most these CUSTOS_RIGHT_* rights; without
+ * CUSTOS_RIGHT_CALL no keeper in it is ever asked. */
 int64_t memory_map(
 	uint32_t memory, const volatile void *address, uint32_t rights);
 
+/* A part of it, page aligned. */
+int64_t memory_map_part(uint32_t memory, const volatile void *address,
+	uint64_t offset, uint64_t length, uint32_t rights);
+int64_t memory_unmap(const volatile void *address, uint64_t length);
+
 int64_t endpoint_create(void); /* its slot */
+int64_t entry_create(uint32_t endpoint, uint64_t payload); /* its slot */
 int64_t message_send(uint32_t endpoint, struct custos_message *message);
+int64_t message_call(uint32_t endpoint, struct custos_message *message,
+	struct custos_message *reply);
 int64_t message_receive(uint32_t endpoint, struct custos_message *message);
 
 /* ---- strings and printing ---- */
