@@ -13,17 +13,18 @@
 
 #define BANK_DEPTH_MAX 16
 
+/* In this order they are ended. */
+enum bank_list { BANK_PROCESSES, BANK_OBJECTS, BANK_TABLES, BANK_LISTS };
+
 struct bank {
 	struct bank *parent;   /* NULL: root */
 	struct list siblings;  /* link in the parent's children */
 	struct list children;
 	struct list dying;     /* link of banks being ended */
-	uint64_t generation;
 	uint64_t own, all;     /* frames used: itself; with those below */
 	uint64_t limit;	       /* of all; 0: none */
 	uint64_t tables;       /* own, of type FRAME_TABLE */
-	uint32_t first;	       /* frame number: list of its objects */
-	uint8_t depth;
+	uint32_t first[BANK_LISTS]; /* frame numbers: its frames but itself */
 	bool ending;	       /* allocates no more */
 	bool removing;	       /* its objects go to the parent */
 	struct cap keeper;     /* entry, or null */
@@ -53,8 +54,14 @@ void bank_move(uint64_t gpa, struct bank *to);
 /* -CUSTOS_E_LIMIT: too deep, or no frame. */
 int bank_create_child(struct bank *parent, uint64_t limit, struct bank **out);
 
-/* Ending goes on in pieces: do one; true when no bank is ending any more. */
-bool bank_end_piece(void);
+/*
+ * End the bank: with all objects of it and of the banks below, or (remove)
+ * giving them to its parent. Done in pieces, here the first one; the others at
+ * later kernel entries: trap.c calls bank_end_piece() once in each, after all
+ * else (the process that entered may end by it). True when no bank is ending
+ * any more.
+ */
 void bank_end(struct bank *bank, bool remove);
+bool bank_end_piece(void);
 
 #endif

@@ -32,6 +32,10 @@ struct call {
 /* Do what the registers of the process, which is current, ask for. */
 void call_dispatch(struct process *process);
 
+/* A call, not one of an endpoint's, invoked on an entry: becomes a message
+ * with a resume capability, or pieces of access to a page. In cap_entry.c. */
+int64_t entry_forward(const struct call *call, unsigned op);
+
 /* "console_write", or NULL. */
 const char *call_name(unsigned op);
 

@@ -13,6 +13,15 @@
 
 bool object_destroy(uint64_t gpa);
 
+/* From the first call on every capability to the object is Null: its frame has
+ * another generation already when the functions below are called. */
+
+/* A frame of zeros becomes an object of the type (process.h has its own). In
+ * the file of the type. */
+void gpt_begin(uint64_t gpa);
+void endpoint_begin(uint64_t gpa);
+void buffer_begin(uint64_t gpa);
+
 /* Each type's own part, in the file of the type. Afterwards the object is not
  * in any list and no translation leads to it; object_destroy frees it. */
 bool page_end(uint64_t gpa);

@@ -21,6 +21,9 @@ enum event {
 	EVENT_END,   /* process, exit code */
 	EVENT_FAULT, /* process, vector */
 	EVENT_KILL,  /* process, cpu it runs on */
+	EVENT_BANK,  /* frame number of a bank that ends, frames it has */
+	EVENT_REFUSED, /* frame number of the bank, 0: machine; enum frame_type */
+	EVENT_ASK,   /* process, seq of the access put to a keeper */
 	EVENT_MAX
 };
 
