@@ -8,7 +8,7 @@ PROJECT_TESTS := $(wildcard tests/project/*_test.sh)
 CLI_TESTS := $(wildcard tests/cli/*_test.sh)
 EXAMPLE_TESTS := $(wildcard examples/*/test.sh)
 TESTS ?= $(PROJECT_TESTS) $(UNIT_TESTS) $(VM_TESTS) $(CLI_TESTS) \
-	$(EXAMPLE_TESTS)
+	$(EXAMPLE_TESTS) tests/spec/spec_test.sh
 SUPPORT_SRC := $(wildcard tests/support/*.c tests/support/*.S)
 JOBS ?= 2
 RUN_TESTS = CC="$(CC)" CUSTOS_CFLAGS="$(PKG_CFLAGS)" tests/support/run -j $(JOBS) -b $(BUILD)
@@ -40,6 +40,18 @@ $(DATA_FIXTURE): tests/unit/image/data_fixture.c
 		-fcf-protection=none -Wl,--build-id=none $^ -o $@
 $(BUILD)/tests/unit/image/data_test: | $(DATA_FIXTURE)
 
+# What keepers and banks must do, one program each: tests/spec/spec.h.
+SPEC_SRC := $(wildcard tests/spec/f[0-9]*.c)
+SPEC_PROGRAMS := $(patsubst %.c,$(BUILD)/%.elf,$(SPEC_SRC))
+$(BUILD)/tests/spec/%.c.o: tests/spec/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(PROGRAM_CFLAGS) $(GUEST_WARN) -c $< -o $@
+$(SPEC_PROGRAMS): %.elf: %.c.o $(BUILD)/tests/spec/spec.c.o $(PROGRAM_DEPS)
+	$(call say,LD,$@)
+	$(Q)$(PROGRAM_LINK)
+-include $(SPEC_SRC:%.c=$(BUILD)/%.c.d) $(BUILD)/tests/spec/spec.c.d
+
 # A kernel that breaks at the first thing a program prints.
 BROKEN_KERNEL := $(GUEST)/broken_kernel.elf
 BROKEN_OBJ := $(BUILD)/tests/support/broken_kernel.o
@@ -52,7 +64,7 @@ $(BROKEN_KERNEL): $(KERNEL_OBJ) $(BROKEN_OBJ) guest/kernel/kernel.ld
 	$(Q)$(CC) $(GUEST_LDFLAGS) -Wl,-T,guest/kernel/kernel.ld \
 		-Wl,--wrap=console_call_write $(KERNEL_OBJ) $(BROKEN_OBJ) -o $@
 
-tests: all $(BROKEN_KERNEL) $(UNIT_TESTS) $(VM_TESTS)
+tests: all $(BROKEN_KERNEL) $(UNIT_TESTS) $(VM_TESTS) $(SPEC_PROGRAMS)
 
 check: tests
 	$(Q)$(RUN_TESTS) $(TESTS)
@@ -62,14 +74,17 @@ check-vm: all $(VM_TESTS)
 	$(Q)$(RUN_TESTS) $(VM_TESTS)
 check-cli: all $(BROKEN_KERNEL)
 	$(Q)$(RUN_TESTS) $(CLI_TESTS) $(EXAMPLE_TESTS)
-.PHONY: tests check check-unit check-vm check-cli
+check-spec: all $(SPEC_PROGRAMS)
+	$(Q)CUSTOS_BUILD=$(BUILD) CUSTOS=$(BUILD)/custos \
+		sh tests/spec/spec_test.sh $(ROWS)
+.PHONY: tests check check-unit check-vm check-cli check-spec
 -include $(addsuffix .c.d,$(UNIT_TESTS) $(VM_TESTS)) \
 	$(addprefix $(BUILD)/,$(addsuffix .d,$(SUPPORT_SRC)))
 
 # ---- the same tests on stock kvm-amd, in a machine that QEMU emulates ----
 SVM_TESTS ?= tests/svm/machine_test.sh tests/project/runner_test.sh \
-	$(VM_TESTS) $(CLI_TESTS) $(EXAMPLE_TESTS)
-check-svm: all $(BROKEN_KERNEL) $(VM_TESTS)
+	$(VM_TESTS) $(CLI_TESTS) $(EXAMPLE_TESTS) tests/spec/spec_test.sh
+check-svm: all $(BROKEN_KERNEL) $(VM_TESTS) $(SPEC_PROGRAMS)
 	$(Q)tests/svm/run -b $(BUILD) tests $(SVM_TESTS) || \
 		{ code=$$?; [ $$code = 77 ] || exit $$code; }
 .PHONY: check-svm

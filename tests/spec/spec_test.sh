@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What keepers and banks must do, row by row: the row, what size it was tried
+# at, the result. The programs' comments have the statements. Sizes are smaller
+# where the kernel's code is emulated; SPEC_FULL=1 takes those of the rows.
+# Usage: spec_test.sh [ROW...]
+# timeout: 1200
+. tests/support/script.sh
+need_kvm
+rows=" $* "
+slow=${CUSTOS_TEST_SCALE:-}
+
+# row NAME CPUS SIZE SLOW-SIZE FULL-SIZE [CUSTOS-OPTION...]
+row()
+{
+	name=$1 cpus=$2 size=$3
+	[ "$slow" = slow ] && size=$4
+	[ -n "${SPEC_FULL:-}" ] && size=$5
+	full=$5
+	shift 5
+	case $rows in "  " | *" $name "*) ;; *) return ;; esac
+	program=$(printf 'f%02d' "${name#F}")
+	start=$(date +%s)
+	limit=${SPEC_LIMIT:-300} run run -q --memory 32M --cpus "$cpus" "$@" \
+		"$CUSTOS_BUILD/tests/spec/$program.elf" "$size"
+	took=$(($(date +%s) - start))
+	tried=$(sed -n 's/^size: //p' "$work/out" | tr '\n' ';')
+	said="$name on $cpus CPUs, ${took} s: ${tried%;}"
+	[ "$size" = "$full" ] || said="$said (the row: $full)"
+	if [ "$code" = 0 ] && grep -q '^result: ok$' "$work/out"; then
+		pass "$said"
+	else
+		echo "exit code $code" >"$work/why"
+		head -n 40 "$work/out" >"$work/out.head"
+		tail -n 20 "$work/err" >"$work/err.tail"
+		fail "$said" "$work/why" "$work/out.head" "$work/err.tail"
+	fi
+}
+
+row F1 2 100 20 100
+finish
