@@ -120,6 +120,10 @@ struct custos_boot_info {
  */
 #define CUSTOS_BOOT_VIRTUAL_TIME 1u
 
+/* Mapping tables are made for each process anew: what sharing them saves can
+ * be measured. */
+#define CUSTOS_BOOT_NO_SHARING 2u
+
 /*
  * Every vCPU starts at the kernel's ELF entry, at CPL 0 in 64-bit mode, with
  * interrupts off, rdi = virtual address of the boot info (in the direct map),
@@ -152,7 +156,8 @@ enum custos_call {
 	 * r8 = length in bytes; rdi = 0: in any space, anywhere. Before a frame
 	 * that was mapped is freed, and before a new translation can be used:
 	 * the kernel makes it without the user bit, tells, then sets the bit.
-	 * Not called while the boot info's watch is 0. */
+	 * Need not be called while the boot info's watch is 0; between making
+	 * an entry and looking at watch there must be a full fence. */
 	CUSTOS_CALL_SPACE_CHANGED = 6,
 	/* Copy between user memory and the kernel's, when a frame of the user
 	 * memory has its kept_map bit set: rdi = cr3, rsi = user va, r8 = gpa

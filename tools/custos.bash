@@ -33,7 +33,8 @@ _custos()
 			--json --cost --print --when --rep --plugin --log --watch
 			--who --guard --freeze --uninit --inject
 			--race --lockcheck --share --device
-			--default --budget --trust-script --virtual-time --kernel
+			--default --budget --trust-script --virtual-time
+			--no-table-sharing --kernel
 			--quiet --help'
 		case $prev in
 		--log | --watch | --who | --guard | --freeze | --uninit | \

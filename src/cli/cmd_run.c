@@ -108,6 +108,7 @@ static int create_target(struct run *run)
 	config.cpus = run->options.cpus;
 	config.memory = run->options.memory;
 	config.virtual_time = run->options.virtual_time;
+	config.no_table_sharing = run->options.no_table_sharing;
 	config.kernel = run->kernel;
 	config.modules = (const struct image *const *)run->images;
 	config.module_count = run->image_count;

@@ -14,7 +14,7 @@
 #define MEMORY_MIN (UINT64_C(2) << 20)
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
-	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_REP, OPT_WHEN, OPT_PLUGIN,
+	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_NO_TABLE_SHARING, OPT_REP, OPT_WHEN, OPT_PLUGIN,
 	OPT_COST, OPT_REGS, OPT_STACKS,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
@@ -39,6 +39,7 @@ static const struct option own_options[] = {
 	{ "trust-script", no_argument, NULL, OPT_TRUST },
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
 	{ "virtual-time", no_argument, NULL, OPT_VIRTUAL_TIME },
+	{ "no-table-sharing", no_argument, NULL, OPT_NO_TABLE_SHARING },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -82,6 +83,8 @@ static const char help_end[] =
 	"      --trust-script    give the script io, os, load and require\n"
 	"      --virtual-time    count time in kernel entries: with one CPU, the\n"
 	"                        same run every time\n"
+	"      --no-table-sharing\n"
+	"                        mapping tables of each process its own\n"
 	"      --kernel FILE     another guest kernel than the built-in one\n"
 	"  -q, --quiet           no summary\n"
 	"  -h, --help            this text\n"
@@ -281,6 +284,9 @@ static int take(int option, struct run_options *o)
 		break;
 	case OPT_VIRTUAL_TIME:
 		o->virtual_time = true;
+		break;
+	case OPT_NO_TABLE_SHARING:
+		o->no_table_sharing = true;
 		break;
 	case OPT_KERNEL:
 		o->kernel = optarg;

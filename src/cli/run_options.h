@@ -34,6 +34,7 @@ struct run_options {
 	bool record_regs, record_stacks;
 	const char *kernel; /* --kernel; NULL: the built-in one */
 	bool json, print, quiet, trusted, virtual_time, joined, cost;
+	bool no_table_sharing;
 	unsigned cpus;
 	uint64_t memory;
 	unsigned budget_ms;

@@ -161,15 +161,32 @@ static void bind_to(struct session *s, struct binding *b,
 static void rebind(struct session *s, struct binding *b)
 {
 	struct target_page page;
-	struct arch_fault fault;
-	bool mapped = target_translate(s->config.target, b->process->space,
-		b->page_va, ACCESS_LOAD, &page, &fault);
+	bool mapped = target_find_page(s->config.target, b->process->space,
+		b->page_va, &page);
 
 	if (b->bound && mapped && page.frame == b->frame)
 		return;
 	unbind(s, b);
 	if (mapped)
 		bind_to(s, b, &page);
+}
+
+/* Translations matter while there is a binding that follows one. */
+static void watch(struct session *s, bool on)
+{
+	if (s->watching == on)
+		return;
+	s->watching = on;
+	target_watch_spaces(s->config.target, on);
+}
+
+static void watch_what_is_left(struct session *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->binding_count && !any; i++)
+		any = s->bindings[i].process != NULL;
+	watch(s, any);
 }
 
 static int reserve(struct session *s, uint64_t more)
@@ -227,6 +244,7 @@ static int bind_range(struct session *s, const struct target_process *process,
 
 	if (reserve(s, pages))
 		return -ENOMEM;
+	watch(s, true); /* before looking: nothing changes unseen then */
 	for (uint64_t n = 0; n < pages; n++) {
 		struct binding *b = &s->bindings[s->binding_count++];
 
@@ -333,6 +351,16 @@ void bind_release(struct session *s, const struct range *range)
 			s->bindings[left++] = s->bindings[i];
 	}
 	s->binding_count = left;
+	watch_what_is_left(s);
+}
+
+void bind_all_changed(struct session *s)
+{
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < s->binding_count; i++)
+		if (s->bindings[i].process)
+			rebind(s, &s->bindings[i]);
+	pthread_rwlock_unlock(&s->bindings_lock);
 }
 
 void bind_changed(struct session *s, space_t space, uint64_t va, uint64_t len)
@@ -360,6 +388,7 @@ void bind_exit(struct session *s, const struct target_process *process)
 			s->bindings[left++] = s->bindings[i];
 	}
 	s->binding_count = left;
+	watch_what_is_left(s);
 	left = 0;
 	for (size_t i = 0; i < s->live_count; i++)
 		if (s->live[i] != process)

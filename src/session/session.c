@@ -135,10 +135,13 @@ void session_destroy(struct session *s)
 }
 
 static void on_space_changed(void *ctx, struct target_thread *thread,
-	space_t space, uint64_t va, uint64_t len)
+	space_t space, uint64_t va, uint64_t len, bool all)
 {
 	(void)thread;
-	bind_changed(ctx, space, va, len);
+	if (all)
+		bind_all_changed(ctx);
+	else
+		bind_changed(ctx, space, va, len);
 }
 
 static void on_process_start(void *ctx, struct target_thread *thread,

@@ -126,6 +126,7 @@ struct session {
 	pthread_rwlock_t bindings_lock;
 	struct binding *bindings;
 	size_t binding_count, binding_capacity;
+	bool watching; /* guarded by it, too */
 	const struct target_process **live; /* guarded by it, too */
 	size_t live_count, live_capacity;
 
@@ -188,6 +189,7 @@ extern _Thread_local struct worker *session_current;
 int bind_process(struct session *session, const struct target_process *process);
 void bind_changed(
 	struct session *session, space_t space, uint64_t va, uint64_t len);
+void bind_all_changed(struct session *session);
 void bind_exit(struct session *session, const struct target_process *process);
 int bind_devices(struct session *session, struct error *err);
 /* A page was open for a while: what it holds now is what it shall hold. */

@@ -60,6 +60,18 @@ bool target_translate(struct target *target, space_t space, uint64_t va,
 	return target->ops->translate(target, space, va, kind, page, fault);
 }
 
+bool target_find_page(struct target *target, space_t space, uint64_t va,
+	struct target_page *page)
+{
+	return target->ops->find_page(target, space, va, page);
+}
+
+void target_watch_spaces(struct target *target, bool watch)
+{
+	if (target->ops->watch_spaces)
+		target->ops->watch_spaces(target, watch);
+}
+
 size_t target_read(struct target *target, space_t space, uint64_t va,
 	void *bytes, size_t len)
 {

@@ -16,6 +16,7 @@
 
 #include <custos/arch.h>
 
+#include "abi/custos_abi.h"
 #include "base/error.h"
 #include "image/image.h"
 
@@ -60,6 +61,21 @@ enum target_copy_result {
 	TARGET_COPY_FAULT, /* not mapped, or not with these rights */
 };
 
+/*
+ * An instruction of a process, which its kernel wants carried out: struct
+ * custos_emulate says what that means. emulate is a copy, counts, sizes and
+ * addresses in it have been checked; results go into its members, regs and
+ * xstate.
+ */
+struct target_emulate {
+	struct custos_emulate *emulate;
+	const struct target_process *process; /* has not ended */
+	struct arch_regs regs;
+	struct arch_xstate *xstate; /* NULL: has not been saved */
+	/* Of emulate->open. */
+	struct target_page open[CUSTOS_OPEN_MAX];
+};
+
 enum target_resume {
 	TARGET_RESUME,
 	TARGET_STOP, /* end the run: target_run() returns TARGET_STOPPED */
@@ -77,9 +93,13 @@ struct target_handler {
 	enum target_resume (*access)(void *ctx, struct target_thread *thread);
 	enum target_copy_result (*copy)(void *ctx, struct target_thread *thread,
 		const struct target_copy *copy);
-	/* Translations in [va, va + len) of space changed. thread is where. */
+	/* May be NULL. */
+	void (*emulate)(void *ctx, struct target_thread *thread,
+		struct target_emulate *emulate);
+	/* Translations in [va, va + len) of space changed, or (all) anywhere
+	 * in any space. thread is where. */
 	void (*space_changed)(void *ctx, struct target_thread *thread,
-		space_t space, uint64_t va, uint64_t len);
+		space_t space, uint64_t va, uint64_t len, bool all);
 	/* Its mappings exist, it has not run. */
 	void (*process_start)(void *ctx, struct target_thread *thread,
 		const struct target_process *process);
@@ -161,6 +181,15 @@ bool target_device(struct target *target, const char *name, frame_t *out_first,
 bool target_translate(struct target *target, space_t space, uint64_t va,
 	enum access_kind kind, struct target_page *page,
 	struct arch_fault *fault);
+
+/* The page that va leads to in space, whatever the rights: also one that user
+ * code cannot use yet, because its kernel tells of it first. Any thread. */
+bool target_find_page(struct target *target, space_t space, uint64_t va,
+	struct target_page *page);
+
+/* From now on (until told otherwise) the handler's space_changed is called for
+ * every change. On return, a page that nobody tells of can be found. */
+void target_watch_spaces(struct target *target, bool watch);
 
 /* Read or write memory of space behind everybody's back, whatever the rights
  * (a debugger's look: makes no events). Returns bytes done, from the start. */

@@ -24,6 +24,10 @@ struct target_ops {
 	bool (*translate)(struct target *target, space_t space, uint64_t va,
 		enum access_kind kind, struct target_page *page,
 		struct arch_fault *fault);
+	bool (*find_page)(struct target *target, space_t space, uint64_t va,
+		struct target_page *page);
+	/* NULL: it always tells */
+	void (*watch_spaces)(struct target *target, bool watch);
 	size_t (*read)(struct target *target, space_t space, uint64_t va,
 		void *bytes, size_t len);
 	size_t (*write)(struct target *target, space_t space, uint64_t va,

@@ -183,12 +183,22 @@ static int64_t call_space_changed(struct vcpu *vcpu, const struct call *call)
 {
 	const struct target_handler *handler = vcpu->vm->handler;
 
+	if (!call->rdi) {
+		handler->space_changed(
+			handler->ctx, &vcpu->thread, 0, 0, 0, true);
+		return 0;
+	}
 	if (call->rsi > CUSTOS_USER_END ||
 		call->r8 > CUSTOS_USER_END - call->rsi)
 		return -CUSTOS_ERR_ARGUMENT;
 	handler->space_changed(handler->ctx, &vcpu->thread,
-		call->rdi & ARCH_PTE_ADDRESS, call->rsi, call->r8);
+		call->rdi & ARCH_PTE_ADDRESS, call->rsi, call->r8, false);
 	return 0;
+}
+
+static int64_t call_emulate(struct vcpu *vcpu, const struct call *call)
+{
+	return vmm_call_emulate(vcpu, call->rdi);
 }
 
 static const enum access_kind copy_kinds[] = {
@@ -241,6 +251,7 @@ static const struct {
 	[CUSTOS_CALL_FAULT] = { "fault", call_fault },
 	[CUSTOS_CALL_ORDER] = { "order", call_order },
 	[CUSTOS_CALL_MARK] = { "mark", call_mark },
+	[CUSTOS_CALL_EMULATE] = { "emulate", call_emulate },
 };
 _Static_assert(sizeof(calls) / sizeof(calls[0]) == CUSTOS_CALL_MAX,
 	"a row for every call");

@@ -38,7 +38,7 @@ const struct custos_device *vmm_device_at(const struct vmm *vm, uint64_t gpa)
 }
 
 /* What is at gpa; false when nothing is. */
-static bool fill_page(struct vmm *vm, uint64_t gpa, struct target_page *page)
+bool vmm_fill_page(struct vmm *vm, uint64_t gpa, struct target_page *page)
 {
 	uint64_t base = gpa & ~ARCH_PAGE_MASK;
 
@@ -65,9 +65,19 @@ bool vmm_translate(struct vmm *vm, space_t space, uint64_t va,
 	if (!path.user || (access_writes(kind) && !path.writable) ||
 		(kind == ACCESS_FETCH && !path.executable))
 		return refuse(va, code, fault);
-	if (!fill_page(vm, path.gpa, page))
+	if (!vmm_fill_page(vm, path.gpa, page))
 		return refuse(va, code, fault);
 	return true;
+}
+
+bool vmm_find_page(
+	struct vmm *vm, space_t space, uint64_t va, struct target_page *page)
+{
+	struct paging_path path;
+
+	return va < CUSTOS_USER_END &&
+		paging_walk(space, va, vmm_ram_read_word, &vm->ram, &path) &&
+		vmm_fill_page(vm, path.gpa, page);
 }
 
 /* ---- looking ---- */

@@ -33,6 +33,8 @@ struct vmm_config {
 	unsigned arg_count;
 	/* Time is counted in kernel entries: see CUSTOS_BOOT_VIRTUAL_TIME. */
 	bool virtual_time;
+	/* See CUSTOS_BOOT_NO_SHARING. */
+	bool no_table_sharing;
 	/* The guest's console: console() when set, else console_fd, which
 	 * stays the caller's; -1: nowhere. One call at a time. */
 	int console_fd;

@@ -145,6 +145,8 @@ void vmm_tell_unseen(
 	struct vcpu *vcpu, uint64_t gpa, uint64_t len, bool stored);
 bool vmm_vector_has_error_code(enum arch_vector vector);
 void vmm_exit_io(struct vcpu *vcpu);
+/* CUSTOS_CALL_EMULATE; its result. */
+int64_t vmm_call_emulate(struct vcpu *vcpu, uint64_t gpa);
 void vmm_exit_mmio(struct vcpu *vcpu);
 void vmm_exit_internal_error(struct vcpu *vcpu);
 
@@ -177,6 +179,10 @@ const struct custos_cpu_state *vmm_cpu_state(const struct vcpu *vcpu);
 bool vmm_translate(struct vmm *vm, space_t space, uint64_t va,
 	enum access_kind kind, struct target_page *page,
 	struct arch_fault *fault);
+bool vmm_find_page(
+	struct vmm *vm, space_t space, uint64_t va, struct target_page *page);
+/* The page at gpa, page aligned; false when nothing is there. */
+bool vmm_fill_page(struct vmm *vm, uint64_t gpa, struct target_page *page);
 size_t vmm_read(struct vmm *vm, space_t space, uint64_t va, void *bytes,
 	size_t len);
 size_t vmm_write(struct vmm *vm, space_t space, uint64_t va,

@@ -159,6 +159,25 @@ static bool translate(struct target *target, space_t space, uint64_t va,
 	return vmm_translate(vmm_of(target), space, va, kind, page, fault);
 }
 
+static bool find_page(struct target *target, space_t space, uint64_t va,
+	struct target_page *page)
+{
+	return vmm_find_page(vmm_of(target), space, va, page);
+}
+
+/* The kernel makes an entry, then looks here; who asked looks at the entries
+ * then: one of the two sees the other. */
+static void watch_spaces(struct target *target, bool watch)
+{
+	struct vmm *vm = vmm_of(target);
+	struct custos_boot_info *info = (void *)vmm_gpa_range(
+		&vm->ram, vm->boot.info, sizeof(*info));
+
+	invariant(info);
+	__atomic_store_n(&info->watch, watch, __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 static size_t read_memory(struct target *target, space_t space, uint64_t va,
 	void *bytes, size_t len)
 {
@@ -257,6 +276,8 @@ const struct target_ops vmm_ops = {
 	.open_page = open_page,
 	.device = device,
 	.translate = translate,
+	.find_page = find_page,
+	.watch_spaces = watch_spaces,
 	.read = read_memory,
 	.write = write_memory,
 	.thread_process = thread_process,

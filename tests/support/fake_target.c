@@ -106,6 +106,14 @@ static bool fake_translate(struct target *target, space_t space, uint64_t va,
 	return true;
 }
 
+static bool fake_find_page(struct target *target, space_t space, uint64_t va,
+	struct target_page *page)
+{
+	struct arch_fault fault;
+
+	return fake_translate(target, space, va, ACCESS_LOAD, page, &fault);
+}
+
 uint8_t *fake_target_byte(struct fake_target *fake, uint64_t va)
 {
 	invariant((va - FAKE_CODE) / 4096 < FAKE_PAGES);
@@ -272,6 +280,7 @@ static const struct target_ops fake_ops = {
 	.open_page = fake_open,
 	.device = fake_device,
 	.translate = fake_translate,
+	.find_page = fake_find_page,
 	.read = fake_read,
 	.write = fake_write,
 	.thread_process = fake_thread_process,

@@ -29,7 +29,7 @@
 
 #define INFO_CPU_COUNT 8
 #define INFO_FREE_BASE 56
-#define INFO_CPUS 88
+#define INFO_CPUS 96
 
 	.section .rodata.vm_kernel, "a"
 	.balign 4096

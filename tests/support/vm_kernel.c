@@ -16,7 +16,7 @@ _Static_assert(CUSTOS_PORT == 0x6375 && CUSTOS_CALL_EXIT == 2 &&
 	"asm");
 _Static_assert(offsetof(struct custos_boot_info, cpu_count) == 8, "asm");
 _Static_assert(offsetof(struct custos_boot_info, free_base) == 56, "asm");
-_Static_assert(offsetof(struct custos_boot_info, cpus) == 88, "asm");
+_Static_assert(offsetof(struct custos_boot_info, cpus) == 96, "asm");
 
 extern const uint8_t vm_kernel[], vm_kernel_data[], vm_kernel_end[];
 extern const uint8_t vm_kernel_cpus[], vm_kernel_flags[], vm_kernel_user[];
@@ -123,9 +123,9 @@ static enum target_copy_result on_copy(void *ctx, struct target_thread *thread,
 }
 
 static void on_space_changed(void *ctx, struct target_thread *thread,
-	space_t space, uint64_t va, uint64_t len)
+	space_t space, uint64_t va, uint64_t len, bool all)
 {
-	(void)ctx, (void)thread, (void)space, (void)va, (void)len;
+	(void)ctx, (void)thread, (void)space, (void)va, (void)len, (void)all;
 }
 
 static void on_process_start(void *ctx, struct target_thread *thread,

@@ -67,9 +67,9 @@ static enum target_copy_result on_copy(void *ctx, struct target_thread *thread,
 }
 
 static void on_space_changed(void *ctx, struct target_thread *thread,
-	space_t space, uint64_t va, uint64_t len)
+	space_t space, uint64_t va, uint64_t len, bool all)
 {
-	(void)ctx, (void)thread, (void)space, (void)va, (void)len;
+	(void)ctx, (void)thread, (void)space, (void)va, (void)len, (void)all;
 }
 
 static struct target_handler handler_of(struct run *run)

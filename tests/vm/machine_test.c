@@ -464,7 +464,7 @@ VM_CODE(hostile,
 	"hostile_rows:\n"
 	/* no such call */
 	".quad 0, 0, 0, 0, 0, 0, -1\n"
-	".quad 10, 0, 0, 0, 0, 0, -1\n"
+	".quad 12, 0, 0, 0, 0, 0, -1\n"
 	".quad 0xffffffff, 0, 0, 0, 0, 0, -1\n"
 	/* console: outside RAM, wrapping, crossing a page, too long */
 	".quad 1, 0, 1, 0, 0, 0, -2\n"
@@ -484,8 +484,8 @@ VM_CODE(hostile,
 	/* process_exit: nobody */
 	".quad 5, 77, 0, 0, 0, 0, -2\n"
 	/* space_changed: outside user memory, wrapping */
-	".quad 6, 0, 0xffff800000000000, 1, 0, 0, -2\n"
-	".quad 6, 0, 0x1000, 0xffffffffffffffff, 0, 0, -2\n"
+	".quad 6, 4096, 0xffff800000000000, 1, 0, 0, -2\n"
+	".quad 6, 4096, 0x1000, 0xffffffffffffffff, 0, 0, -2\n"
 	/* copy: kind, lengths, places */
 	".quad 7, 0, 0x1000, 0x100000000, 8, 4, -2\n"
 	".quad 7, 0, 0x1000, 0x100000000, 0, 0, -2\n"
@@ -502,6 +502,10 @@ VM_CODE(hostile,
 	".quad 9, 77, 1, 0, 0, 0, -2\n"
 	".quad 9, 1, 1, 2, 0, 0, -2\n"
 	".quad 9, 1, 1, 1, 0, 0, 0\n"
+	/* mark: nobody */
+	".quad 10, 77, 0x100000000, 1, 0, 0, -2\n"
+	/* emulate: nobody who would do it */
+	".quad 11, 0x100000000, 0, 0, 0, 0, -1\n"
 	".quad 0x1000");
 
 static void hostile_hypercalls_are_refused(void **state)

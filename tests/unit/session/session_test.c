@@ -1045,13 +1045,13 @@ static void map_later_body(struct fake_target *fake, void *ctx)
 	assert_false(fake->closed[2]);
 	fake->unmapped[2] = false;
 	fake->handler->space_changed(fake->handler->ctx,
-		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096);
+		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096, false);
 	assert_true(fake->closed[2]);
 	GPR(f, RBX) = X + 4096;
 	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
 	fake->unmapped[2] = true;
 	fake->handler->space_changed(fake->handler->ctx,
-		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096);
+		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096, false);
 	assert_false(fake->closed[2]);
 }
 
