@@ -1,59 +1,57 @@
 /* SPDX-License-Identifier: MIT */
-/* Capability pages, and what all types have in common. */
+/* Capabilities, whatever their type. */
 #include "cap.h"
 
 #include "frame.h"
 #include "machine.h"
 #include "process.h"
 
-struct captype {
-	const char *name;
-	void (*retain)(const struct cap *cap); /* NULL: not counted */
-	void (*release)(const struct cap *cap);
-};
-
-#define CAP_ROW_plain(name)
-#define CAP_ROW_counted(name_)                                                 \
-	.retain = name_##_cap_retain, .release = name_##_cap_release,
-#define CAPTYPE(NAME, name_, number, counted, help)                            \
-	[number] = {.name = #name_, CAP_ROW_##counted(name_)},
+#define CAPTYPE(NAME, name, number, kind, help) [number] = #name,
 #define CAPCALL(TYPE, type, NAME, name, number, argc, rights, help)
 
-static const struct captype types[CUSTOS_CAP_MAX] = {
+static const char *const names[CUSTOS_CAP_MAX] = {
 #include "abi/captype.def"
 };
 
-struct cap *cap_page_create(void *owner)
-{
-	uint64_t gpa = frame_alloc(owner);
+/* A process can do with its slots what it likes: only a page that would let
+ * anybody do so may be its slots. */
+#define SLOTS_RIGHTS                                                           \
+	(CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_STRONG)
 
-	return gpa ? machine_direct(gpa) : NULL;
+bool cap_is_live(const struct cap *cap)
+{
+	if (!cap->object)
+		return cap->type != CUSTOS_CAP_NULL;
+	return frame_is_live(cap->object, cap->generation);
 }
 
-void cap_page_destroy(struct cap *caps)
+static struct cap *slots_of(const struct process *process)
 {
-	unsigned i;
+	const struct cap *caps = &process->caps;
 
-	if (!caps)
-		return;
-	for (i = 0; i < CUSTOS_SLOTS; i++)
-		if (caps[i].type)
-			cap_drop(&caps[i]);
-	frame_free(machine_gpa(caps));
+	if (caps->type != CUSTOS_CAP_CAPPAGE ||
+		(caps->rights & SLOTS_RIGHTS) != SLOTS_RIGHTS ||
+		!cap_is_live(caps))
+		return NULL;
+	return caps->object;
 }
 
 struct cap *cap_find(struct process *process, uint64_t slot)
 {
-	if (slot >= CUSTOS_SLOTS || !process->caps[slot].type)
+	struct cap *slots = slots_of(process);
+
+	if (slot >= CUSTOS_SLOTS || !slots || !cap_is_live(&slots[slot]))
 		return NULL;
-	return &process->caps[slot];
+	return &slots[slot];
 }
 
 struct cap *cap_find_empty(struct process *process, uint64_t slot)
 {
-	if (slot == 0 || slot >= CUSTOS_SLOTS || process->caps[slot].type)
+	struct cap *slots = slots_of(process);
+
+	if (slot - 1 >= CUSTOS_SLOTS - 1 || !slots || cap_is_live(&slots[slot]))
 		return NULL;
-	return &process->caps[slot];
+	return &slots[slot];
 }
 
 struct cap *cap_find_typed(struct process *process, uint64_t slot,
@@ -66,33 +64,51 @@ struct cap *cap_find_typed(struct process *process, uint64_t slot,
 	return cap;
 }
 
-void cap_set(struct cap *to, enum custos_captype type, unsigned rights,
-	void *object, uint64_t payload)
+struct cap cap_make(enum custos_captype type, unsigned rights, void *object,
+	uint64_t payload)
 {
-	to->type = (uint16_t)type;
-	to->rights = (uint16_t)rights;
-	to->object = object;
-	to->payload = payload;
-	if (types[type].retain)
-		types[type].retain(to);
+	return (struct cap){.type = (uint16_t)type,
+		.rights = (uint16_t)rights,
+		.payload = payload,
+		.object = object,
+		.generation = object ? frame_info(machine_gpa(object))->generation
+				     : 0};
 }
 
 void cap_copy(struct cap *to, const struct cap *from, unsigned rights)
 {
-	cap_set(to, from->type, from->rights & rights, from->object,
-		from->payload);
+	*to = *from;
+	to->rights &= (uint16_t)rights;
 }
 
-void cap_drop(struct cap *cap)
+void cap_weaken(struct cap *cap)
 {
-	struct cap old = *cap;
+	cap->rights &= (uint16_t) ~(CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_CONTROL |
+				    CUSTOS_RIGHT_INSPECT | CUSTOS_RIGHT_STRONG);
+}
 
-	*cap = (struct cap){0};
-	if (types[old.type].release)
-		types[old.type].release(&old);
+bool cap_is_memory(const struct cap *cap)
+{
+	switch (cap->type) {
+	case CUSTOS_CAP_PAGE:
+	case CUSTOS_CAP_CAPPAGE:
+	case CUSTOS_CAP_GPT:
+	case CUSTOS_CAP_FIXED:
+	case CUSTOS_CAP_ENTRY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool cap_is_same(const struct cap *a, const struct cap *b)
+{
+	return a->type == b->type && a->rights == b->rights &&
+	       a->pages == b->pages && a->payload == b->payload &&
+	       a->object == b->object && a->generation == b->generation;
 }
 
 const char *cap_type_name(enum custos_captype type)
 {
-	return type < CUSTOS_CAP_MAX ? types[type].name : "none";
+	return type < CUSTOS_CAP_MAX ? names[type] : "none";
 }

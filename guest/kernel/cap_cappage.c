@@ -1,70 +1,100 @@
 /* SPDX-License-Identifier: MIT */
-/* CapPage: the slots of a process. */
+/* CapPage: slots that hold capabilities. */
 #include "call.h"
-#include "process.h"
+#include "frame.h"
+#include "machine.h"
+#include "object.h"
 
-void cappage_cap_retain(const struct cap *cap)
+/* Nothing lists capabilities: they go with the frame. */
+bool cappage_end(uint64_t gpa)
 {
-	process_get(cap->object);
+	(void)gpa;
+	return true;
 }
 
-void cappage_cap_release(const struct cap *cap)
+/* Its slot, whatever is there; NULL: slot 0, out of range, or seen through a
+ * window that does not show the page. */
+static struct cap *slot_at(const struct call *call, uint64_t slot)
 {
-	process_put(cap->object);
+	struct cap *slots = call->cap->object;
+
+	if (slot - 1 >= CUSTOS_SLOTS - 1 || call->cap->payload)
+		return NULL;
+	return &slots[slot];
 }
 
-/* The process whose page it is, NULL when it has ended. */
-static struct process *target(const struct call *call)
+/* What the slot holds, as the invoked capability shows it. */
+static struct cap look(const struct call *call, const struct cap *slot)
 {
-	struct process *process = call->cap->object;
+	struct cap cap = {0};
 
-	return process->caps ? process : NULL;
+	if (!slot || !cap_is_live(slot))
+		return cap;
+	cap = *slot;
+	if (!(call->cap->rights & CUSTOS_RIGHT_STRONG))
+		cap_weaken(&cap);
+	return cap;
 }
 
 int64_t cappage_call_copy(const struct call *call)
 {
-	struct process *process = target(call);
-	const struct cap *from;
-	struct cap *to;
+	struct cap *to = slot_at(call, call->args[1]);
+	struct cap from = look(call, slot_at(call, call->args[0]));
 
-	if (!process)
+	if (!from.type)
 		return -CUSTOS_E_INVALID_CAP;
-	from = cap_find(process, call->args[0]);
-	to = cap_find_empty(process, call->args[1]);
-	if (!from)
-		return -CUSTOS_E_INVALID_CAP;
-	if (!to)
+	if (!to || cap_is_live(to))
 		return -CUSTOS_E_REQUEST;
 	/* commit */
-	cap_copy(to, from, (unsigned)call->args[2] & CUSTOS_RIGHT_ALL);
+	cap_copy(to, &from, (unsigned)call->args[2] & CUSTOS_RIGHT_ALL);
 	return 0;
 }
 
 int64_t cappage_call_drop(const struct call *call)
 {
-	struct process *process = target(call);
-	struct cap *cap;
+	struct cap *slot = slot_at(call, call->args[0]);
 
-	if (!process)
-		return -CUSTOS_E_INVALID_CAP;
-	if (call->args[0] == 0 || call->args[0] >= CUSTOS_SLOTS)
+	if (!slot)
 		return -CUSTOS_E_REQUEST;
-	cap = cap_find(process, call->args[0]);
 	/* commit */
-	if (cap)
-		cap_drop(cap);
+	*slot = (struct cap){0};
 	return 0;
 }
 
 int64_t cappage_call_classify(const struct call *call)
 {
-	struct process *process = target(call);
-	const struct cap *cap;
+	struct cap cap;
 
-	if (!process)
-		return -CUSTOS_E_INVALID_CAP;
 	if (call->args[0] >= CUSTOS_SLOTS)
 		return -CUSTOS_E_REQUEST;
-	cap = cap_find(process, call->args[0]);
-	return cap ? cap->type | (int64_t)cap->rights << 16 : CUSTOS_CAP_NULL;
+	cap = look(call, slot_at(call, call->args[0]));
+	return cap.type | (int64_t)cap.rights << 16;
+}
+
+int64_t cappage_call_get(const struct call *call)
+{
+	struct cap from = look(call, slot_at(call, call->args[0]));
+	struct cap *to = cap_find_empty(call->caller, call->args[1]);
+
+	if (!from.type)
+		return -CUSTOS_E_INVALID_CAP;
+	if (!to)
+		return -CUSTOS_E_REQUEST;
+	/* commit */
+	*to = from;
+	return 0;
+}
+
+int64_t cappage_call_put(const struct call *call)
+{
+	struct cap *to = slot_at(call, call->args[0]);
+	const struct cap *from = cap_find(call->caller, call->args[1]);
+
+	if (!from)
+		return -CUSTOS_E_INVALID_CAP;
+	if (!to)
+		return -CUSTOS_E_REQUEST;
+	/* commit */
+	*to = *from;
+	return 0;
 }

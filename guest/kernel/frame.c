@@ -1,52 +1,70 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames come from a stack of freed ones, then from the never used rest above
- * `fresh`. Links of free frames are kept in the owner table, not in the frames:
- * nothing is read or written there that nobody asked for. Runs are needed for
- * one kind of object only, so freed runs are kept whole and used again as
- * such; they are broken up when nothing else is left. The way back, looking
- * for free neighbours, is slow and rare. Fresh frames are zeros already, which
- * matters: filling one takes as long as some hundred instructions.
+ * Free frames are in one list, linked through their infos, not through the
+ * frames: nothing is read or written there that nobody asked for. Above `fresh`
+ * are those never used, which are zeros already; that matters: clearing one
+ * takes as long as some hundred instructions.
+ *
+ * Runs are needed for one kind of object only, so all have the same length, and
+ * begin at multiples of it: frames are counted in groups of that length, and
+ * a group whose frames are all free is in a second list. Finding a run is then
+ * taking the first of these; nothing is ever searched for.
  */
 #include "frame.h"
 
 #include "machine.h"
 #include "panic.h"
 
-union frame_info {
-	void *owner;	    /* in use: never odd */
-	uint64_t next_free; /* free: gpa of the next free frame, or 0, plus 1 */
-};
-
-#define FREE_MARK UINT64_C(1)
-
 static struct {
-	uint64_t base, fresh, end;    /* gpa */
-	uint64_t free_list, run_list; /* gpa of the first, or 0 */
-	uint64_t free_count;
-	unsigned run_frames;
-	union frame_info *info; /* by frame number from base */
+	uint64_t base, end; /* gpa of managed frames */
+	uint8_t *first;	    /* frame number 1 */
+	uint64_t all, kernel, free;
+	uint64_t generation;	   /* the next */
+	uint32_t count;		   /* of managed frames */
+	uint32_t fresh;		   /* number of the first never used */
+	uint32_t run;		   /* frames in a group */
+	uint32_t whole;		   /* first frame of a free group; 0: none */
+	struct frame_info *infos;  /* [0] is the head of the free list */
+	uint8_t *group_free;	   /* by group: free frames, no fresh ones */
 } pool;
 
-static union frame_info *info_of(uint64_t gpa)
+static uint64_t round_up(uint64_t bytes)
 {
-	invariant(frame_is_managed(gpa));
-	return &pool.info[(gpa - pool.base) / PAGE_SIZE];
+	return (bytes + PAGE_MASK) & ~PAGE_MASK;
+}
+
+static struct frame_info *info_at(uint32_t number)
+{
+	return &pool.infos[number];
+}
+
+/* Its fields are used for the list of whole groups while the frame is free. */
+static struct frame_info *group_info(uint32_t group)
+{
+	return info_at(group * pool.run + 1);
 }
 
 void frame_init(uint64_t base, uint64_t size, unsigned run_frames)
 {
-	uint64_t frames = size / PAGE_SIZE;
-	uint64_t table = frames * sizeof(union frame_info);
+	uint64_t frames = size / PAGE_SIZE, table;
 
-	table = (table + PAGE_MASK) & ~PAGE_MASK;
-	invariant(table < size);
-	pool.info = machine_direct(base);
-	pool.base = pool.fresh = base + table;
+	table = round_up((frames + 1) * sizeof(struct frame_info)) +
+		round_up(frames / run_frames + 1);
+	invariant(frames < UINT32_MAX && table < size);
+	pool.infos = machine_direct(base);
+	pool.group_free = machine_direct(
+		base + round_up((frames + 1) * sizeof(struct frame_info)));
+	pool.base = base + table;
 	pool.end = base + frames * PAGE_SIZE;
-	pool.free_list = pool.run_list = 0;
-	pool.free_count = (pool.end - pool.base) / PAGE_SIZE;
-	pool.run_frames = run_frames;
+	pool.first = machine_direct(pool.base);
+	pool.count = (uint32_t)((pool.end - pool.base) / PAGE_SIZE);
+	pool.all = frames;
+	pool.kernel = table / PAGE_SIZE;
+	pool.free = pool.count;
+	pool.generation = 1;
+	pool.fresh = 1;
+	pool.run = run_frames;
+	pool.whole = 0;
 }
 
 bool frame_is_managed(uint64_t gpa)
@@ -54,168 +72,183 @@ bool frame_is_managed(uint64_t gpa)
 	return gpa >= pool.base && gpa < pool.end;
 }
 
-static uint64_t take_fresh(unsigned frames)
+uint32_t frame_number(uint64_t gpa)
 {
-	uint64_t gpa = pool.fresh;
+	invariant(frame_is_managed(gpa));
+	return (uint32_t)((gpa - pool.base) / PAGE_SIZE) + 1;
+}
 
-	if (frames > (pool.end - gpa) / PAGE_SIZE)
+uint64_t frame_gpa(uint32_t number)
+{
+	invariant(number - 1 < pool.count);
+	return pool.base + (uint64_t)(number - 1) * PAGE_SIZE;
+}
+
+struct frame_info *frame_info(uint64_t gpa)
+{
+	return info_at(frame_number(gpa));
+}
+
+bool frame_is_live(const void *object, uint64_t generation)
+{
+	uint64_t at = (uint64_t)((const uint8_t *)object - pool.first);
+
+	return info_at((uint32_t)(at / PAGE_SIZE) + 1)->generation ==
+	       generation;
+}
+
+uint64_t frame_new_generation(void)
+{
+	return pool.generation++;
+}
+
+static void link_whole(uint32_t group)
+{
+	struct frame_info *info = group_info(group);
+
+	info->producer = pool.whole;
+	info->producer_next = 0; /* the one before */
+	if (pool.whole)
+		info_at(pool.whole)->producer_next = group * pool.run + 1;
+	pool.whole = group * pool.run + 1;
+}
+
+static void unlink_whole(uint32_t group)
+{
+	const struct frame_info *info = group_info(group);
+
+	if (info->producer_next)
+		info_at(info->producer_next)->producer = info->producer;
+	else
+		pool.whole = info->producer;
+	if (info->producer)
+		info_at(info->producer)->producer_next = info->producer_next;
+}
+
+static void insert_free(uint32_t number)
+{
+	struct frame_info *info = info_at(number), *head = info_at(0);
+	uint32_t group = (number - 1) / pool.run;
+
+	info->type = FRAME_FREE;
+	info->bank = NULL;
+	info->prev = 0;
+	info->next = head->next;
+	info_at(head->next)->prev = number;
+	head->next = number;
+	if (++pool.group_free[group] == pool.run)
+		link_whole(group);
+}
+
+static void remove_free(uint32_t number)
+{
+	const struct frame_info *info = info_at(number);
+	uint32_t group = (number - 1) / pool.run;
+
+	if (pool.group_free[group]-- == pool.run)
+		unlink_whole(group);
+	info_at(info->prev)->next = info->next;
+	info_at(info->next)->prev = info->prev;
+}
+
+/* Let the next group of never used frames be among the free ones. */
+static bool open_group(void)
+{
+	uint32_t i, left = pool.count + 1 - pool.fresh;
+
+	if (!left)
+		return false;
+	if (left > pool.run)
+		left = pool.run;
+	for (i = left; i-- > 0;)
+		insert_free(pool.fresh + i);
+	pool.fresh += left;
+	return true;
+}
+
+/* Never used: it has no generation yet. */
+static void begin(uint32_t number, enum frame_type type, bool zeros)
+{
+	struct frame_info *info = info_at(number);
+	bool dirty = info->generation != 0;
+
+	*info = (struct frame_info){.generation = frame_new_generation(),
+		.type = (uint8_t)type};
+	if (dirty && zeros)
+		machine_zero(machine_direct(frame_gpa(number)), PAGE_SIZE);
+}
+
+uint64_t frame_take(enum frame_type type, bool zeros)
+{
+	uint32_t number;
+
+	if (!info_at(0)->next && !open_group())
 		return 0;
-	pool.fresh += frames * PAGE_SIZE;
-	return gpa;
+	number = info_at(0)->next;
+	remove_free(number);
+	begin(number, type, zeros);
+	pool.free--;
+	if (type == FRAME_KERNEL)
+		pool.kernel++;
+	return frame_gpa(number);
 }
 
-static uint64_t take_run(void)
+uint64_t frame_run_take(enum frame_type type)
 {
-	uint64_t gpa = pool.run_list;
+	uint32_t i, first;
 
-	if (gpa)
-		pool.run_list = info_of(gpa)->next_free - FREE_MARK;
-	return gpa;
-}
-
-static void push_free(uint64_t gpa)
-{
-	info_of(gpa)->next_free = pool.free_list + FREE_MARK;
-	pool.free_list = gpa;
-}
-
-static uint64_t pop_free(void)
-{
-	uint64_t gpa = pool.free_list;
-
-	if (gpa)
-		pool.free_list = info_of(gpa)->next_free - FREE_MARK;
-	return gpa;
-}
-
-static void break_up_run(void)
-{
-	uint64_t gpa = take_run();
-	unsigned i;
-
-	for (i = 0; gpa && i < pool.run_frames; i++)
-		push_free(gpa + i * PAGE_SIZE);
-}
-
-/* A frame and whether it needs clearing. */
-static uint64_t take(void *owner, bool *out_dirty)
-{
-	uint64_t gpa = pop_free();
-
-	*out_dirty = gpa != 0;
-	if (!gpa)
-		gpa = take_fresh(1);
-	if (!gpa) {
-		break_up_run();
-		gpa = pop_free();
-		*out_dirty = true;
+	if (!pool.whole)
+		open_group();
+	first = pool.whole;
+	if (!first)
+		return 0;
+	for (i = 0; i < pool.run; i++) {
+		remove_free(first + i);
+		begin(first + i, i ? FRAME_REST : type, true);
 	}
-	if (!gpa)
-		return 0;
-	pool.free_count--;
-	info_of(gpa)->owner = owner;
-	return gpa;
+	pool.free -= pool.run;
+	return frame_gpa(first);
 }
 
-uint64_t frame_alloc_dirty(void *owner)
+static void give(uint32_t number)
 {
-	bool dirty;
+	struct frame_info *info = info_at(number);
 
-	return take(owner, &dirty);
+	invariant(info->type != FRAME_FREE && info->type != FRAME_KERNEL);
+	info->generation = frame_new_generation();
+	insert_free(number);
+	pool.free++;
 }
 
-uint64_t frame_alloc(void *owner)
+void frame_give(uint64_t gpa)
 {
-	bool dirty;
-	uint64_t gpa = take(owner, &dirty);
-
-	if (gpa && dirty)
-		machine_zero(machine_direct(gpa), PAGE_SIZE);
-	return gpa;
+	give(frame_number(gpa));
 }
 
-void frame_free(uint64_t gpa)
+void frame_run_give(uint64_t gpa)
 {
-	push_free(gpa);
-	pool.free_count++;
+	uint32_t i, first = frame_number(gpa);
+
+	for (i = pool.run; i-- > 0;)
+		give(first + i);
 }
 
-/* The last of run_frames free frames in a row, or 0. */
-static uint64_t find_free_row(void)
+unsigned frame_run_length(void)
 {
-	uint64_t gpa;
-	unsigned row = 0;
-
-	for (gpa = pool.base; gpa < pool.fresh; gpa += PAGE_SIZE) {
-		row = info_of(gpa)->next_free & FREE_MARK ? row + 1 : 0;
-		if (row == pool.run_frames)
-			return gpa;
-	}
-	return 0;
-}
-
-/* Take a row out of the free list. Only when there are no freed runs: their
- * frames look free too. */
-static uint64_t gather_run(void)
-{
-	uint64_t last = find_free_row(), first, gpa, rest = pool.free_list;
-
-	if (!last)
-		return 0;
-	first = last - (pool.run_frames - 1) * PAGE_SIZE;
-	pool.free_list = 0;
-	while ((gpa = rest)) {
-		rest = info_of(gpa)->next_free - FREE_MARK;
-		if (gpa < first || gpa > last)
-			push_free(gpa);
-	}
-	return first;
-}
-
-static uint64_t take_dirty_run(void)
-{
-	uint64_t gpa = take_run();
-
-	if (!gpa)
-		gpa = gather_run();
-	if (gpa)
-		machine_zero(machine_direct(gpa), pool.run_frames * PAGE_SIZE);
-	return gpa;
-}
-
-uint64_t frame_run_alloc(void *owner)
-{
-	uint64_t gpa = pool.run_list ? 0 : take_fresh(pool.run_frames);
-	unsigned i;
-
-	if (!gpa)
-		gpa = take_dirty_run();
-	if (!gpa)
-		return 0;
-	for (i = 0; i < pool.run_frames; i++)
-		info_of(gpa + i * PAGE_SIZE)->owner = owner;
-	pool.free_count -= pool.run_frames;
-	return gpa;
-}
-
-void frame_run_free(uint64_t gpa)
-{
-	info_of(gpa)->next_free = pool.run_list + FREE_MARK;
-	pool.run_list = gpa;
-	pool.free_count += pool.run_frames;
-}
-
-void *frame_owner(uint64_t gpa)
-{
-	return info_of(gpa)->owner;
-}
-
-void frame_set_owner(uint64_t gpa, void *owner)
-{
-	info_of(gpa)->owner = owner;
+	return pool.run;
 }
 
 uint64_t frame_count_free(void)
 {
-	return pool.free_count;
+	return pool.free;
+}
+
+uint64_t frame_count_kernel(void)
+{
+	return pool.kernel;
+}
+
+uint64_t frame_count_all(void)
+{
+	return pool.all;
 }

@@ -64,6 +64,7 @@ uint64_t frame_take(enum frame_type type, bool zeros);
 uint64_t frame_run_take(enum frame_type type); /* zeros */
 void frame_give(uint64_t gpa);
 void frame_run_give(uint64_t gpa);
+unsigned frame_run_length(void);
 
 /* Whether gpa is in one of the frames managed here. */
 bool frame_is_managed(uint64_t gpa);
@@ -73,6 +74,9 @@ uint64_t frame_gpa(uint32_t number);
 
 /* Is this still the object that had this generation? */
 bool frame_is_live(const void *object, uint64_t generation);
+
+/* One that no object has had. */
+uint64_t frame_new_generation(void);
 
 uint64_t frame_count_free(void);
 uint64_t frame_count_kernel(void); /* taken as FRAME_KERNEL, infos included */

@@ -13,8 +13,10 @@
 
 bool object_destroy(uint64_t gpa);
 
-/* From the first call on every capability to the object is Null: its frame has
- * another generation already when the functions below are called. */
+/* The same but for TLBs and the frame. From the first call on every capability
+ * to the object is Null: its frame has another generation already when the
+ * functions of the types are called. */
+bool object_end(uint64_t gpa);
 
 /* A frame of zeros becomes an object of the type (process.h has its own). In
  * the file of the type. */

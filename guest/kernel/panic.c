@@ -25,6 +25,9 @@ static const char *const event_names[EVENT_MAX] = {
 	[EVENT_END] = "end",
 	[EVENT_FAULT] = "fault",
 	[EVENT_KILL] = "kill",
+	[EVENT_BANK] = "bank ends",
+	[EVENT_REFUSED] = "refused",
+	[EVENT_ASK] = "ask",
 };
 
 static char text[4096] __attribute__((aligned(4096)));
@@ -60,6 +63,11 @@ static void put_number(const char *name, uint64_t value, unsigned base)
 		text[text_size++] = digits[--count];
 }
 
+static bool names_process(unsigned event)
+{
+	return event != EVENT_BANK && event != EVENT_REFUSED;
+}
+
 static void put_ring(void)
 {
 	uint64_t i = ring.count > RING_SIZE ? ring.count - RING_SIZE : 0;
@@ -70,7 +78,9 @@ static void put_ring(void)
 		put("\n  ");
 		put(event_names[ring.records[at].event]);
 		put_number(" cpu ", ring.records[at].cpu, 10);
-		put_number(" process ", ring.records[at].a, 10);
+		put_number(names_process(ring.records[at].event) ? " process "
+								 : " bank ",
+			ring.records[at].a, 10);
 		put_number(" ", ring.records[at].b, 10);
 	}
 }

@@ -82,7 +82,7 @@ struct process {
 	/* Its own capabilities, CUSTOS_PROCESS_*. */
 	struct cap space, caps, keeper, bank, schedule;
 
-	uint64_t ends; /* generation of the bank its call is ending; or 0 */
+	struct cap ends; /* the bank its call is ending; or null */
 
 	uint64_t cr3;	      /* its top table, for life */
 	uint32_t tables;      /* frame number: tables only it can use */

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* Page: bytes, and who is asked about them. */
+#include "bank.h"
+#include "call.h"
+#include "copy.h"
+#include "endpoint.h"
+#include "frame.h"
+#include "keep.h"
+#include "machine.h"
+#include "object.h"
+#include "page.h"
+#include "process.h"
+#include "table.h"
+#include "walk.h"
+
+#define TRAPPED (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_EXEC)
+
+static struct page_attributes *attributes_of(uint64_t gpa)
+{
+	uint32_t number;
+
+	if (!frame_is_managed(gpa))
+		return NULL;
+	number = frame_info(gpa)->attributes;
+	return number ? machine_direct(frame_gpa(number)) : NULL;
+}
+
+unsigned page_kept(uint64_t gpa)
+{
+	const struct page_attributes *attributes = attributes_of(gpa);
+
+	if (!attributes || !cap_is_live(&attributes->keeper))
+		return 0;
+	return attributes->rights;
+}
+
+const struct cap *page_keeper(uint64_t gpa)
+{
+	return &attributes_of(gpa)->keeper;
+}
+
+static void clear_keeper(uint64_t gpa)
+{
+	uint32_t number = frame_info(gpa)->attributes;
+
+	if (!number)
+		return;
+	frame_info(gpa)->attributes = 0;
+	bank_free(frame_gpa(number));
+}
+
+bool page_end(uint64_t gpa)
+{
+	table_unmap_frame(gpa);
+	clear_keeper(gpa);
+	return true;
+}
+
+static uint64_t target(const struct call *call)
+{
+	return machine_gpa(call->cap->object);
+}
+
+/* The caller's own keeper sees its page as it is. */
+static bool is_asked(const struct call *call, uint64_t gpa, unsigned right)
+{
+	const struct endpoint *endpoint;
+
+	if (!(page_kept(gpa) & right))
+		return false;
+	endpoint = page_keeper(gpa)->object;
+	return endpoint->recipient != call->caller;
+}
+
+/*
+ * Whether bytes [offset, offset + length) can be copied now, by us: gpa, or 0
+ * with the answer in *out_error. A page the monitor keeps is refused: it would
+ * want to know the address of an access, and there is none.
+ */
+static uint64_t find_bytes(
+	const struct call *call, unsigned right, int64_t *out_error)
+{
+	uint64_t offset = call->args[0], length = call->args[2];
+	uint64_t gpa = target(call);
+	struct walk way = {.end = WALK_PAGE, .gpa = gpa, .cap = *call->cap};
+
+	*out_error = -CUSTOS_E_REQUEST;
+	if (call->cap->payload || offset > PAGE_SIZE ||
+		length > PAGE_SIZE - offset)
+		return 0;
+	*out_error = -CUSTOS_E_BUSY;
+	if (copy_is_monitors(gpa) || is_asked(call, gpa, right))
+		return 0;
+	*out_error = CALL_RESTART;
+	if (keep_page_is_locked(gpa) && keep_is_locked(call->caller, &way))
+		return 0;
+	return gpa + offset;
+}
+
+int64_t page_call_read(const struct call *call)
+{
+	int64_t error;
+	uint64_t gpa = find_bytes(call, CUSTOS_RIGHT_READ, &error);
+
+	if (!gpa)
+		return error;
+	return copy_to_process(call->caller, call->args[1],
+		machine_direct(gpa), call->args[2],
+		CUSTOS_COPY_SYSCALL_STORE);
+}
+
+int64_t page_call_write(const struct call *call)
+{
+	int64_t error;
+	uint64_t gpa = find_bytes(call, CUSTOS_RIGHT_WRITE, &error);
+
+	if (!gpa)
+		return error;
+	return copy_from_process(call->caller, machine_direct(gpa),
+		call->args[1], call->args[2], CUSTOS_COPY_SYSCALL_LOAD);
+}
+
+static struct page_attributes *make_attributes(uint64_t gpa)
+{
+	struct page_attributes *attributes = attributes_of(gpa);
+	uint64_t frame;
+
+	if (attributes)
+		return attributes;
+	frame = bank_alloc(frame_info(gpa)->bank, FRAME_ATTRIBUTES);
+	if (!frame)
+		return NULL;
+	frame_info(gpa)->attributes = frame_number(frame);
+	frame_info(frame)->producer = frame_number(gpa);
+	return machine_direct(frame);
+}
+
+int64_t page_call_set_keeper(const struct call *call)
+{
+	const struct cap *entry = cap_find_typed(call->caller, call->args[0],
+		CUSTOS_CAP_ENTRY, CUSTOS_RIGHT_SEND);
+	uint64_t gpa = target(call), rights = call->args[1];
+	struct page_attributes *attributes;
+
+	if (!entry)
+		return -CUSTOS_E_INVALID_CAP;
+	if (!rights || rights & ~(uint64_t)TRAPPED)
+		return -CUSTOS_E_REQUEST;
+	attributes = make_attributes(gpa);
+	if (!attributes)
+		return keep_exhausted(call->caller, CUSTOS_CAP_PAGE, 0);
+	/* commit */
+	attributes->keeper = *entry;
+	attributes->rights = (uint32_t)rights;
+	table_unmap_frame(gpa);
+	table_flush();
+	return 0;
+}
+
+int64_t page_call_clear_keeper(const struct call *call)
+{
+	clear_keeper(target(call));
+	return 0;
+}
