@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "abi/custos_calls.h"
+#include "guest/kernel/bank.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/frame.h"
 #include "guest/kernel/machine.h"
@@ -14,6 +15,7 @@
 
 #define BASE CUSTOS_RAM_BASE
 #define RESERVED_PAGES 16 /* boot info, program, kernel's tables */
+#define RAM_DEFAULT (UINT64_C(8) << 20)
 #define TSC_KHZ 1000000
 
 struct kernel_machine kernel_machine;
@@ -22,7 +24,7 @@ struct kernel_machine kernel_machine;
 
 void *machine_direct(uint64_t gpa)
 {
-	assert_true(gpa - BASE < KERNEL_RAM);
+	assert_true(gpa - BASE < kernel_machine.ram_size);
 	return kernel_machine.ram + (gpa - BASE);
 }
 
@@ -32,23 +34,34 @@ uint64_t machine_gpa(const void *pointer)
 		(uint64_t)((const uint8_t *)pointer - kernel_machine.ram);
 
 	/* The kernel's own variables have no place in this RAM. */
-	return offset < KERNEL_RAM ? BASE + offset : 0;
+	return offset < kernel_machine.ram_size ? BASE + offset : 0;
+}
+
+/* Without a hook no instruction can be carried out. */
+static int64_t emulate(struct custos_emulate *emulate)
+{
+	emulate->result = CUSTOS_EMULATE_CANNOT;
+	emulate->stepped_count = 0;
+	if (kernel_machine.emulate)
+		kernel_machine.emulate(emulate);
+	return 0;
 }
 
 int64_t machine_hypercall(enum custos_call call, uint64_t a, uint64_t b,
 	uint64_t c, uint64_t d, uint64_t e)
 {
-	(void)b;
-	(void)c;
-	(void)d;
-	(void)e;
 	assert_true(call < CUSTOS_CALL_MAX);
 	assert_int_not_equal(call, CUSTOS_CALL_PANIC);
 	kernel_machine.hypercalls[call]++;
-	if (call == CUSTOS_CALL_EXIT && a == CUSTOS_EXIT_STUCK) {
-		assert_non_null(kernel_machine.stuck);
-		longjmp(*kernel_machine.stuck, 1);
+	if (call == CUSTOS_CALL_EXIT) {
+		kernel_machine.exit_code = a;
+		assert_non_null(kernel_machine.exited);
+		longjmp(*kernel_machine.exited, 1);
 	}
+	if (call == CUSTOS_CALL_EMULATE)
+		return emulate(machine_direct(a));
+	if (kernel_machine.hypercall)
+		return kernel_machine.hypercall(call, a, b, c, d, e);
 	return 0;
 }
 
@@ -154,9 +167,9 @@ static void fill_boot_info(struct custos_boot_info *info)
 	info->xsave_size = 2696;
 	info->tsc_khz = TSC_KHZ;
 	info->ram_base = BASE;
-	info->ram_size = KERNEL_RAM;
+	info->ram_size = kernel_machine.ram_size;
 	info->free_base = BASE + RESERVED_PAGES * PAGE_SIZE;
-	info->free_size = KERNEL_RAM - RESERVED_PAGES * PAGE_SIZE;
+	info->free_size = kernel_machine.ram_size - RESERVED_PAGES * PAGE_SIZE;
 	info->kept_map = BASE + (RESERVED_PAGES - 1) * PAGE_SIZE;
 	strcpy(info->modules[0].name, "test");
 	info->modules[0].entry = KERNEL_PROGRAM;
@@ -166,12 +179,13 @@ static void fill_boot_info(struct custos_boot_info *info)
 	segment->flags = CUSTOS_SEGMENT_READ | CUSTOS_SEGMENT_WRITE;
 }
 
-void kernel_setup(void)
+void kernel_setup_ram(uint64_t ram_size)
 {
 	struct cpu *cpu = cpu_get(0);
 
 	memset(&kernel_machine, 0, sizeof(kernel_machine));
-	kernel_machine.ram = calloc(1, KERNEL_RAM);
+	kernel_machine.ram_size = ram_size;
+	kernel_machine.ram = calloc(1, ram_size);
 	assert_non_null(kernel_machine.ram);
 	fill_boot_info(machine_direct(BASE));
 	kernel_machine.cr3 = BASE + (RESERVED_PAGES - 2) * PAGE_SIZE;
@@ -179,11 +193,17 @@ void kernel_setup(void)
 		boot_info->free_base, boot_info->free_size, process_frames());
 	space_init_kernel();
 	memset(cpu, 0, sizeof(*cpu));
-	cpu->scratch = machine_direct(frame_alloc(cpu));
+	cpu->scratch = machine_direct(frame_take(FRAME_KERNEL, true));
 	cpu->cr3 = kernel_machine.cr3;
 	list_init(&cpu->ready);
 	list_init(&cpu->sleepers);
 	sched_init();
+	bank_init();
+}
+
+void kernel_setup(void)
+{
+	kernel_setup_ram(RAM_DEFAULT);
 }
 
 void kernel_teardown(void)

@@ -12,22 +12,31 @@
 
 #include "abi/custos_abi.h"
 
-#define KERNEL_RAM (UINT64_C(8) << 20)
 #define KERNEL_PROGRAM UINT64_C(0x400000) /* four pages, writable */
 
 struct kernel_machine {
 	uint8_t *ram;
+	uint64_t ram_size;
 	uint64_t cr3;
 	uint64_t tsc;
-	uint64_t hypercalls[CUSTOS_CALL_MAX];
-	jmp_buf *stuck; /* where to go when the kernel finds nothing to do */
+	uint64_t hypercalls[CUSTOS_CALL_MAX]; /* how often */
+	/* Where to go when the kernel ends the machine: process 1 has ended,
+	 * or nobody has anything to do any more (CUSTOS_EXIT_STUCK). */
+	jmp_buf *exited;
+	uint64_t exit_code;
+	/* The monitor's part; either may be NULL: no instruction can be
+	 * carried out, every other call answers 0. */
+	void (*emulate)(struct custos_emulate *emulate);
+	int64_t (*hypercall)(enum custos_call call, uint64_t a, uint64_t b,
+		uint64_t c, uint64_t d, uint64_t e);
 };
 
 extern struct kernel_machine kernel_machine;
 
-/* RAM of zeros and a boot info, frames and CPU 0 initialized. A panic of the
- * kernel fails the test. */
+/* RAM of zeros and a boot info, frames, the root bank and CPU 0 initialized.
+ * A panic of the kernel fails the test. */
 void kernel_setup(void);
+void kernel_setup_ram(uint64_t ram_size);
 void kernel_teardown(void);
 
 #endif

@@ -47,7 +47,8 @@ static bool take(struct held *out, bool run)
 	uint64_t before = frame_count_free();
 
 	out->frames = run ? process_frames() : 1;
-	out->gpa = run ? frame_run_alloc(out) : frame_alloc(out);
+	out->gpa = run ? frame_run_take(FRAME_PROCESS)
+		       : frame_take(FRAME_PAGE, true);
 	if (!out->gpa) {
 		assert_true(run || before == 0);
 		return false;
@@ -60,9 +61,9 @@ static bool take(struct held *out, bool run)
 static void give_back(const struct held *held)
 {
 	if (held->frames == 1)
-		frame_free(held->gpa);
+		frame_give(held->gpa);
 	else
-		frame_run_free(held->gpa);
+		frame_run_give(held->gpa);
 }
 
 static void every_frame_is_given_once(void **state)
@@ -94,35 +95,74 @@ static void runs_come_back_after_exhaustion(void **state)
 {
 	static struct held held[HELD_MAX];
 	uint64_t all = frame_count_free();
-	unsigned count = 0;
-	struct held run;
+	unsigned count = 0, runs = 0;
 
 	(void)state;
-	assert_true(take(&run, true));
-	give_back(&run); /* will be broken up */
+	while (take(&held[count], true))
+		count++;
+	runs = count;
+	assert_true(frame_count_free() < process_frames());
+	while (count)
+		give_back(&held[--count]);
 	while (take(&held[count], false))
 		count++;
 	assert_int_equal(frame_count_free(), 0);
-	assert_false(take(&run, true));
+	assert_int_equal(count, all);
+	assert_false(take(&held[count], true));
+	/* In any order. */
+	for (unsigned i = 0; i < count; i += 2)
+		give_back(&held[i]);
+	for (unsigned i = 1; i < count; i += 2)
+		give_back(&held[i]);
+	for (count = 0; take(&held[count], true);)
+		count++;
+	assert_int_equal(count, runs);
 	while (count)
 		give_back(&held[--count]);
-	assert_true(take(&run, true));
-	give_back(&run);
 	assert_int_equal(frame_count_free(), all);
 }
 
-static void owners_are_remembered(void **state)
+static void a_given_frame_is_another_object(void **state)
 {
-	uint64_t a = frame_alloc(&a), b = frame_alloc(&b);
+	uint64_t a = frame_take(FRAME_PAGE, true), generation;
+	void *object = machine_direct(a);
 
 	(void)state;
-	assert_ptr_equal(frame_owner(a), &a);
-	frame_set_owner(a, &b);
-	assert_ptr_equal(frame_owner(a), &b);
-	assert_ptr_equal(frame_owner(b), &b);
+	generation = frame_info(a)->generation;
+	assert_true(frame_is_live(object, generation));
+	frame_give(a);
+	assert_false(frame_is_live(object, generation));
+	assert_int_equal(frame_take(FRAME_PAGE, true), a);
+	assert_false(frame_is_live(object, generation));
+	assert_true(frame_is_live(object, frame_info(a)->generation));
+	assert_true(frame_info(a)->generation > generation);
+}
+
+static void numbers_lead_there_and_back(void **state)
+{
+	uint64_t a = frame_take(FRAME_GPT, true);
+	uint64_t end = CUSTOS_RAM_BASE + kernel_machine.ram_size;
+
+	(void)state;
+	assert_int_not_equal(frame_number(a), 0);
+	assert_int_equal(frame_gpa(frame_number(a)), a);
+	assert_int_equal(frame_number(a + 4095), frame_number(a));
+	assert_int_equal(frame_info(a)->type, FRAME_GPT);
 	assert_true(frame_is_managed(a));
 	assert_false(frame_is_managed(CUSTOS_RAM_BASE));
-	assert_false(frame_is_managed(CUSTOS_RAM_BASE + KERNEL_RAM));
+	assert_true(frame_is_managed(end - 1));
+	assert_false(frame_is_managed(end));
+}
+
+static void counts_add_up(void **state)
+{
+	uint64_t kernel = frame_count_kernel();
+
+	(void)state;
+	assert_int_equal(frame_count_free() + kernel + 1 /* root bank */,
+		frame_count_all());
+	frame_take(FRAME_KERNEL, false);
+	assert_int_equal(frame_count_kernel(), kernel + 1);
 }
 
 int main(void)
@@ -133,7 +173,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			runs_come_back_after_exhaustion, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			owners_are_remembered, setup, teardown),
+			a_given_frame_is_another_object, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			numbers_lead_there_and_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(counts_add_up, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
