@@ -3,7 +3,9 @@
 #include "copy.h"
 
 #include "abi/custos_calls.h"
+#include "call.h"
 #include "cpu.h"
+#include "keep.h"
 #include "machine.h"
 #include "process.h"
 
@@ -30,14 +32,14 @@ bool copy_is_monitors(uint64_t gpa)
 	       1;
 }
 
-static int ask_monitor(struct process *process, uint64_t va, const void *kernel,
-	uint64_t size, unsigned kind)
+static int64_t ask_monitor(struct process *process, uint64_t va,
+	const void *kernel, uint64_t size, unsigned kind)
 {
 	int64_t result;
 
 	/* Saved registers of a system call are those behind its SYSCALL. */
 	boot_info->cpus[cpu_this()->index].copy_ip = process->frame.rip - 2;
-	result = machine_hypercall(CUSTOS_CALL_COPY, process->space.cr3, va,
+	result = machine_hypercall(CUSTOS_CALL_COPY, process->cr3, va,
 		machine_gpa(kernel), size, kind);
 
 	if (result == -CUSTOS_ERR_DENIED)
@@ -45,13 +47,30 @@ static int ask_monitor(struct process *process, uint64_t va, const void *kernel,
 	return result ? -CUSTOS_E_FAULT : 0;
 }
 
-static int copy_piece(struct process *process, uint64_t va, uint8_t *bytes,
+/* Not to be had at once: 1, a keeper may have it; or why not. */
+static int64_t resolve(
+	struct process *process, uint64_t va, bool store, uint64_t *out_gpa)
+{
+	int error = space_resolve(process, va, store, out_gpa);
+
+	if (error >= 0)
+		return error;
+	if (process != cpu_this()->current)
+		return CALL_RESTART;
+	return keep_exhausted(process, CUSTOS_CAP_TABLE, va);
+}
+
+static int64_t copy_piece(struct process *process, uint64_t va, uint8_t *bytes,
 	uint64_t size, bool store, unsigned kind)
 {
 	uint64_t gpa;
+	int64_t error = resolve(process, va, store, &gpa);
 
-	if (!space_resolve(&process->space, va, store, &gpa))
-		return -CUSTOS_E_FAULT;
+	if (error == 1)
+		return keep_copy(process, va, bytes, size,
+			CUSTOS_ACCESS_SYSCALL_LOAD + kind);
+	if (error)
+		return error;
 	if (copy_is_monitors(gpa))
 		return ask_monitor(process, va, bytes, size, kind);
 	if (store)
@@ -61,11 +80,11 @@ static int copy_piece(struct process *process, uint64_t va, uint8_t *bytes,
 	return 0;
 }
 
-static int copy(struct process *process, uint64_t va, uint8_t *bytes,
+static int64_t copy(struct process *process, uint64_t va, uint8_t *bytes,
 	uint64_t size, bool store, unsigned kind)
 {
 	uint64_t piece;
-	int error = 0;
+	int64_t error = 0;
 
 	if (size > CUSTOS_USER_END)
 		return -CUSTOS_E_FAULT;
@@ -77,41 +96,59 @@ static int copy(struct process *process, uint64_t va, uint8_t *bytes,
 	return error;
 }
 
-int copy_from_process(struct process *process, void *to, uint64_t va,
+int64_t copy_from_process(struct process *process, void *to, uint64_t va,
 	uint64_t size, unsigned kind)
 {
 	return copy(process, va, to, size, false, kind);
 }
 
-int copy_to_process(struct process *process, uint64_t va, const void *from,
+int64_t copy_to_process(struct process *process, uint64_t va, const void *from,
 	uint64_t size, unsigned kind)
 {
 	return copy(process, va, (uint8_t *)(uintptr_t)from, size, true, kind);
 }
 
-static int console_piece(struct process *process, uint64_t va, uint64_t size)
+int64_t copy_prepare(
+	struct process *process, uint64_t va, uint64_t size, unsigned kind)
+{
+	uint64_t piece, gpa;
+	int64_t error = 0;
+
+	if (size > CUSTOS_USER_END)
+		return -CUSTOS_E_FAULT;
+	for (; size && !error; size -= piece, va += piece) {
+		piece = smaller(size, left_in_page(va));
+		error = resolve(process, va, false, &gpa);
+		if (error == 1)
+			error = keep_copy(process, va, cpu_this()->scratch,
+				piece, CUSTOS_ACCESS_SYSCALL_LOAD + kind);
+	}
+	return error;
+}
+
+static int64_t console_piece(
+	struct process *process, uint64_t va, uint64_t size)
 {
 	uint8_t *scratch = cpu_this()->scratch;
 	uint64_t gpa;
-	int error;
+	int64_t error = resolve(process, va, false, &gpa);
 
-	if (!space_resolve(&process->space, va, false, &gpa))
-		return -CUSTOS_E_FAULT;
-	if (copy_is_monitors(gpa)) {
-		error = ask_monitor(
-			process, va, scratch, size, CUSTOS_COPY_SYSCALL_LOAD);
-		if (error)
-			return error;
+	if (error == 1 || (!error && copy_is_monitors(gpa))) {
+		error = copy_piece(process, va, scratch, size, false,
+			CUSTOS_COPY_SYSCALL_LOAD);
 		gpa = machine_gpa(scratch);
 	}
+	if (error)
+		return error;
 	machine_hypercall(CUSTOS_CALL_CONSOLE, gpa, size, 0, 0, 0);
 	return 0;
 }
 
-int copy_to_console(struct process *process, uint64_t va, uint64_t size)
+int64_t copy_to_console(struct process *process, uint64_t va, uint64_t size)
 {
 	uint64_t piece;
-	int error = 0;
+	int64_t error =
+		copy_prepare(process, va, size, CUSTOS_COPY_SYSCALL_LOAD);
 
 	for (; size && !error; size -= piece, va += piece) {
 		piece = smaller(size, left_in_page(va));

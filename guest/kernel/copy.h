@@ -15,14 +15,25 @@ struct process;
 /* Are the bytes there kept by the monitor, or no RAM: not ours to touch? */
 bool copy_is_monitors(uint64_t gpa);
 
-/* 0, -CUSTOS_E_FAULT or -CUSTOS_E_DENIED; then some of the bytes may have been
- * copied. kind is one of CUSTOS_COPY_*, of the direction in the name. */
-int copy_from_process(struct process *process, void *to, uint64_t va,
+/*
+ * 0, -CUSTOS_E_FAULT or -CUSTOS_E_DENIED; then some of the bytes may have been
+ * copied. kind is one of CUSTOS_COPY_*, of the direction in the name.
+ * CALL_RESTART: a keeper has to be asked first. If the process is current it
+ * asks, and its call must return that; else it must make its call again,
+ * sched_restart().
+ */
+int64_t copy_from_process(struct process *process, void *to, uint64_t va,
 	uint64_t size, unsigned kind);
-int copy_to_process(struct process *process, uint64_t va, const void *from,
+int64_t copy_to_process(struct process *process, uint64_t va, const void *from,
 	uint64_t size, unsigned kind);
 
-/* Print bytes of a process without copying them where that is possible. */
-int copy_to_console(struct process *process, uint64_t va, uint64_t size);
+/* Could all of it be read (written) now, without asking? Asks if not: the same
+ * results. Nothing is written. */
+int64_t copy_prepare(struct process *process, uint64_t va, uint64_t size,
+	unsigned kind);
+
+/* Print bytes of a process without copying them where that is possible. The
+ * same results; nothing is printed unless all is. */
+int64_t copy_to_console(struct process *process, uint64_t va, uint64_t size);
 
 #endif

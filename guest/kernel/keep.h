@@ -3,7 +3,8 @@
  * Memory that answers: what happens when an access meets an entry, a kept page
  * or nothing, until it is complete. A process asks about one access at a time;
  * all that has to be remembered is in it, so asking allocates nothing and
- * nothing can be dropped. Caller holds the big lock.
+ * nothing can be dropped. An answer is noted in the process, which goes on with
+ * its instruction when it is next chosen to run. Caller holds the big lock.
  */
 #ifndef CUSTOS_KERNEL_KEEP_H
 #define CUSTOS_KERNEL_KEEP_H
@@ -17,9 +18,6 @@
 struct process;
 struct walk;
 
-/* The keepers of one access: entry, page, nodes (innermost first), process. */
-#define KEEP_ASKABLE (CUSTOS_WALK_NODES + 3)
-
 /* What two accesses must have in common to exclude each other. */
 struct keep_place {
 	void *object; /* page, or endpoint; NULL: no lock */
@@ -27,18 +25,21 @@ struct keep_place {
 	uint64_t page;	  /* offset / 4096 in what the entry stands for */
 };
 
-struct keep {
-	uint64_t nonce; /* payload of the resume capability that counts */
-	uint8_t question; /* enum keep_question */
-	uint8_t stepping; /* the STEP has been carried out */
-	bool restarts;	  /* the answer makes a system call start again */
-	struct custos_access access; /* what is asked, or was faulted at */
-	uint8_t level;	  /* how many passed */
-	struct cap asked; /* the entry asked now */
-	struct list lock; /* link: holders with the same hash */
-	struct list waiters; /* for its place */
+/* A place held: nobody else's access to it goes on meanwhile. */
+struct keep_hold {
+	struct process *holder; /* NULL: not in use */
+	struct list link;	/* holds with the same hash */
+	struct list waiters;	/* processes, first come first */
 	struct keep_place place;
+	uint64_t va;	/* page, as the holder sees it */
+	uint64_t offset; /* of the page, as its keeper sees it */
+	uint64_t seq;
+	struct cap stepper; /* who is told of the step; null: no step */
+	bool was_told;	    /* and has said to go on */
 };
+
+/* More places than that in one instruction: UNEMULATABLE. */
+#define KEEP_HOLDS CUSTOS_OPEN_MAX
 
 enum keep_question {
 	KEEP_NOTHING,
@@ -46,27 +47,64 @@ enum keep_question {
 	KEEP_STEPPED,
 	KEEP_FAULT,
 	KEEP_EXHAUSTED,
-	KEEP_CALL, /* an endpoint's call, or a forwarded one */
-	KEEP_CAP   /* capability load or store */
+	KEEP_CALL,    /* an endpoint's call */
+	KEEP_FORWARD, /* any other call, of an entry */
+	KEEP_CAP      /* capability load or store */
 };
 
+struct keep {
+	uint64_t nonce;	  /* payload of the resume capability that counts */
+	uint8_t question; /* enum keep_question */
+	bool goes_on;	  /* its instruction is under way: keep_go_on */
+	bool again;	  /* stepper wants to see the next instruction, too */
+	uint8_t position; /* of who is asked, among those who can be */
+	uint8_t hold;	  /* index of the hold the question is about */
+	uint32_t cursor;  /* served pieces this call has found again */
+	uint64_t vector;  /* of an exception */
+	uint64_t seq;	  /* 0: none given yet */
+	uint64_t words[2]; /* EXHAUSTED: type, va */
+	uint64_t last;	  /* the step: where its instruction was */
+	struct custos_access access; /* what is asked, or was faulted at */
+	struct cap asked; /* the entry asked now */
+	struct process *awaited; /* LOCKED: who holds the place */
+	struct cap cap;	  /* KEEP_CAP: stored, or the answer */
+	bool has_cap;	  /* the answer is there */
+	struct keep_hold holds[KEEP_HOLDS];
+};
+
+void keep_init(struct process *process);
+
 /*
- * The process faulted at va (error_code as of a page fault). Afterwards it runs
- * on, asks, waits for a lock, or has faulted.
+ * The current process faulted at va (error_code as of a page fault).
+ * Afterwards it runs on, asks, waits for a lock, or has faulted.
  */
 void keep_fault(struct process *process, uint64_t va, uint64_t error_code);
+
+/* The current process, chosen to run, has goes_on set. The same. */
+void keep_go_on(struct process *process);
 
 /*
  * A system call of the process must copy size bytes (within a page) at va and
  * space_resolve() said no. kind is CUSTOS_ACCESS_SYSCALL_*, IPC_*. 0: done, by
- * what a keeper served; CALL_RESTART: a keeper is asked, the call must return
+ * what a keeper served; CALL_RESTART: a keeper is asked (if the process is
+ * current; else it must make its call again to ask), the call must return
  * that; -CUSTOS_E_FAULT, -CUSTOS_E_DENIED.
  */
 int64_t keep_copy(struct process *process, uint64_t va, void *bytes,
 	uint64_t size, unsigned kind);
 
+/* A piece (at most 64 bytes) of a page read (store: write) that was invoked on
+ * an entry, at this offset. The same results. */
+int64_t keep_read(struct process *process, const struct cap *entry,
+	uint64_t offset, void *bytes, uint64_t size, bool store);
+
+/* Load (store NULL) or store a capability at a position that is an entry. The
+ * same results; *out is what was loaded. */
+int64_t keep_cap(struct process *process, uint64_t va, const struct cap *store,
+	struct cap *out);
+
 /* A system call succeeded or failed for good: what keepers served for it is
- * forgotten and its lock released. */
+ * forgotten and its locks released. */
 void keep_call_over(struct process *process);
 
 /*
@@ -84,11 +122,45 @@ bool keep_is_locked(struct process *process, const struct walk *way);
 /* Nobody may have translations for the page meanwhile. */
 bool keep_page_is_locked(uint64_t gpa);
 
-/* The endpoint is gone, or its recipient is: whoever asks it goes on to the
- * next keeper. */
+/* The endpoint is gone, or its recipient is: the process, in none of its lines
+ * any more, goes on to the next keeper. */
 void keep_endpoint_gone(struct process *asking);
 
-/* The process ends: locks it holds are released, it leaves every line. */
+/* Its wait for an answer is ended: no answer counts any more, no lock is held.
+ * The process is in no list. */
 void keep_forget(struct process *process);
+
+/* Its registers have been replaced: no instruction is under way any more. */
+void keep_registers_set(struct process *process);
+
+/* It asks or waits for a lock, and shall not: its system call returns
+ * CANCELLED, its instruction is tried again. */
+void keep_cancel(struct process *process);
+
+/* The process ends: as keep_forget, and those who step it are told. */
+void keep_end(struct process *process);
+
+/*
+ * It faulted and its keepers have passed: its own keeper is told, or it stays
+ * faulted, or ends with a report. vector: of an exception. access says where.
+ */
+void keep_tell_fault(struct process *process, enum custos_fault_code code,
+	uint64_t vector);
+
+/* ---- lock.c ---- */
+
+/* Who holds the place; NULL: nobody. */
+struct keep_hold *lock_find(const struct keep_place *place);
+/* A place nobody holds becomes the process's; NULL: it has too many. */
+struct keep_hold *lock_take(
+	struct process *process, const struct keep_place *place);
+/* Its waiters try again, in the order they came. */
+void lock_release(struct keep_hold *hold);
+void lock_release_all(struct process *process);
+/* The current process waits. */
+void lock_wait(struct process *process, struct keep_hold *hold);
+/* Would process, waiting for other, wait for itself? True as well when that
+ * takes too long to find out. */
+bool lock_is_loop(const struct process *process, const struct process *other);
 
 #endif

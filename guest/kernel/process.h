@@ -94,6 +94,7 @@ struct process {
 	struct custos_message message;
 	uint64_t message_va; /* receiver: where it is written back */
 	uint64_t reply_va;   /* call: where the reply goes */
+	bool has_reply;	     /* call: it lies in process_reply() */
 	struct list endpoints; /* it is the recipient of */
 
 	/* Buffers with news for it, in order; see buffer.h. */
@@ -115,10 +116,12 @@ _Static_assert(offsetof(struct frame, cs) == 152, "entry.S");
 _Static_assert(sizeof(struct process) <= PAGE_SIZE, "one frame");
 
 /* Frames in the run of one process: this, its top table, its struct
- * custos_emulate, its extended state. */
+ * custos_emulate, the string of a reply that could not be written to it at
+ * once, its extended state. */
 #define PROCESS_TOP 1
 #define PROCESS_EMULATE 2
-#define PROCESS_XSTATE (PROCESS_EMULATE + CUSTOS_EMULATE_PAGES)
+#define PROCESS_REPLY (PROCESS_EMULATE + CUSTOS_EMULATE_PAGES)
+#define PROCESS_XSTATE (PROCESS_REPLY + 1)
 unsigned process_frames(void);
 
 static inline void *process_xstate(struct process *process)
@@ -129,6 +132,11 @@ static inline void *process_xstate(struct process *process)
 static inline struct custos_emulate *process_emulate(struct process *process)
 {
 	return (void *)((uint8_t *)process + PROCESS_EMULATE * PAGE_SIZE);
+}
+
+static inline uint8_t *process_reply(struct process *process)
+{
+	return (uint8_t *)process + PROCESS_REPLY * PAGE_SIZE;
 }
 
 /* A process in state NEW, without anything, paid by bank; NULL: refused. */
@@ -152,8 +160,23 @@ char *process_start_args(struct process *process);
 int process_give(struct process *process, const char *name,
 	const struct cap *from, unsigned rights);
 
+/* Tell the monitor, unless it knows. A process of no module: UINT64_MAX. */
+void process_tell(struct process *process, uint64_t module);
+
 /* Tell the monitor and let the process run. */
 void process_start(struct process *process, unsigned module);
+
+/* A process that is not running becomes ready, if it has a schedule and is not
+ * suspended. */
+void process_go(struct process *process);
+
+/* What the schedule capability of the process says holds from now on. */
+void process_apply_schedule(struct process *process);
+
+/* A schedule's payload. */
+#define SCHEDULE_CPU(payload) ((uint32_t)(payload))
+#define SCHEDULE_SLICE(payload) ((payload) >> 32)
+#define SCHEDULE_PAYLOAD(cpu, slice) ((uint64_t)(uint32_t)(cpu) | (slice) << 32)
 
 /* Tell the monitor what comes before what: all that one process has done
  * before all that the other will do; how is CUSTOS_ORDER_*. */
@@ -166,9 +189,8 @@ void process_end(struct process *process, int64_t code);
 /* End a process wherever it is; at once unless another CPU runs it. */
 void process_kill(struct process *process, int64_t code);
 
-/* It faulted and its keepers have passed: its own keeper is told, or it stays
- * faulted, or ends with a report. vector: of an exception. */
-void process_fault(struct process *process, enum custos_fault_code code,
-	uint64_t vector);
+/* End a process that faulted and is not running on another CPU, with a report.
+ * Its keep.access says where, vector is of an exception, 0: a page fault. */
+void process_end_faulted(struct process *process, uint64_t vector);
 
 #endif

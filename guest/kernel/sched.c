@@ -11,6 +11,7 @@
 #include "panic.h"
 #include "process.h"
 
+#define SYSCALL_SIZE 2
 #define SLICE_NS UINT64_C(10000000)
 #define NS_PER_MS UINT64_C(1000000)
 #define TIMER_MAX_NS UINT64_C(1000000000)
@@ -64,9 +65,12 @@ struct cpu *sched_place(const struct process *process)
 	struct cpu *home = process->cpu ? process->cpu : cpu_this();
 	unsigned i;
 
+	/* Its state is in the registers there: it goes home first. */
+	if (process->cpu && process->cpu->xstate_owner == process)
+		return home;
 	if (process->pinned != CUSTOS_ANY_CPU)
 		return cpu_get(process->pinned);
-	if (is_bound(process) || is_idle(home))
+	if (is_idle(home))
 		return home;
 	for (i = 0; i < boot_info->cpu_count; i++)
 		if (is_idle(cpu_get(i)))
@@ -74,11 +78,20 @@ struct cpu *sched_place(const struct process *process)
 	return home;
 }
 
+static bool can_run(const struct process *process)
+{
+	return process->schedule.type == CUSTOS_CAP_SCHEDULE;
+}
+
 void sched_ready(struct process *process)
 {
 	struct cpu *cpu = process->cpu;
 	bool first = list_is_empty(&cpu->ready);
 
+	if (process->suspended || !can_run(process)) {
+		process->state = PROCESS_SUSPENDED;
+		return;
+	}
 	process->state = PROCESS_READY;
 	list_insert(&cpu->ready, &process->link);
 	/* It must leave hlt, or start to tick. */
@@ -86,12 +99,24 @@ void sched_ready(struct process *process)
 		machine_ipi(cpu->apic_id);
 }
 
-void sched_wake(struct process *process, int64_t result)
+void sched_go_on(struct process *process)
 {
-	process->frame.gpr[GPR_RAX] = (uint64_t)result;
 	list_remove(&process->link);
 	process->cpu = sched_place(process);
 	sched_ready(process);
+}
+
+void sched_wake(struct process *process, int64_t result)
+{
+	process->frame.gpr[GPR_RAX] = (uint64_t)result;
+	keep_call_over(process);
+	sched_go_on(process);
+}
+
+void sched_restart(struct process *process)
+{
+	process->frame.rip -= SYSCALL_SIZE;
+	sched_go_on(process);
 }
 
 void sched_block(
@@ -102,7 +127,8 @@ void sched_block(
 	invariant(cpu->current == process);
 	cpu->current = NULL;
 	process->state = state;
-	list_insert(queue, &process->link);
+	if (queue)
+		list_insert(queue, &process->link);
 }
 
 void sched_sleep(struct process *process, uint64_t wake_at)
@@ -128,7 +154,7 @@ void sched_forget(struct process *process)
 
 	if (cpu->current == process)
 		cpu->current = NULL;
-	if (process->space.cr3 && cpu->cr3 == process->space.cr3) {
+	if (cpu->cr3 == process->cr3) {
 		cpu->cr3 = space_kernel_cr3();
 		machine_set_cr3(cpu->cr3);
 	}
@@ -220,10 +246,15 @@ static struct process *steal(struct cpu *thief)
 	return NULL;
 }
 
-static void save_xstate(struct process *process)
+void sched_save_xstate(struct process *process)
 {
 	machine_xsave(process_xstate(process), boot_info->xcr0);
 	process->xstate_saved = true;
+}
+
+void sched_load_xstate(struct process *process)
+{
+	machine_xrstor(process_xstate(process), boot_info->xcr0);
 }
 
 /* A CPU that has run nobody is in the state every process begins with. */
@@ -232,9 +263,9 @@ static void load_xstate(struct cpu *cpu, struct process *process)
 	if (cpu->xstate_owner == process)
 		return;
 	if (cpu->xstate_owner)
-		save_xstate(cpu->xstate_owner);
+		sched_save_xstate(cpu->xstate_owner);
 	if (cpu->xstate_used || process->xstate_saved)
-		machine_xrstor(process_xstate(process), boot_info->xcr0);
+		sched_load_xstate(process);
 	cpu->xstate_owner = process;
 	cpu->xstate_used = true;
 }
@@ -264,11 +295,12 @@ static void switch_to(struct cpu *cpu, struct process *process)
 	process->kernel_stack = cpu_stack_top(cpu);
 	cpu->current = process;
 	cpu->tss.rsp0 = (uint64_t)(uintptr_t)(&process->frame + 1);
-	load_space(cpu, process->space.cr3);
+	load_space(cpu, process->cr3);
 	load_xstate(cpu, process);
 	load_fs_base(cpu, process);
 	boot_info->cpus[cpu->index].process = process->id;
-	cpu->slice_end = sched_now() + SLICE_NS;
+	cpu->slice_end =
+		sched_now() + (process->slice ? process->slice : SLICE_NS);
 }
 
 /* Nobody runs, nobody is ready, nobody will wake up: it stays so. */
@@ -316,6 +348,20 @@ static struct process *wait_for_work(struct cpu *cpu)
 	return process;
 }
 
+/* Its schedule has become another CPU's: it leaves nothing here. */
+static bool has_moved(struct cpu *cpu, struct process *process)
+{
+	if (process->pinned == CUSTOS_ANY_CPU || process->pinned == cpu->index)
+		return false;
+	if (cpu->xstate_owner == process) {
+		sched_save_xstate(process);
+		cpu->xstate_owner = NULL;
+	}
+	process->cpu = cpu_get(process->pinned);
+	sched_ready(process);
+	return true;
+}
+
 static void requeue_current(struct cpu *cpu)
 {
 	struct process *process = cpu->current;
@@ -323,24 +369,58 @@ static void requeue_current(struct cpu *cpu)
 	if (!process)
 		return;
 	cpu->current = NULL;
-	process->state = PROCESS_READY;
-	list_insert(&cpu->ready, &process->link);
+	sched_ready(process);
+}
+
+static struct process *pick(struct cpu *cpu)
+{
+	struct process *process;
+
+	do {
+		process = pop_ready(cpu);
+		if (!process)
+			process = steal(cpu);
+		if (!process)
+			process = wait_for_work(cpu);
+	} while (has_moved(cpu, process));
+	return process;
+}
+
+static bool may_go_on(const struct process *process)
+{
+	return !process->suspended && can_run(process) &&
+	       (process->pinned == CUSTOS_ANY_CPU ||
+		       process->pinned == process->cpu->index);
+}
+
+void sched_move(struct process *process)
+{
+	switch (process->state) {
+	case PROCESS_RUNNING: /* it will notice */
+		if (process->cpu != cpu_this())
+			machine_ipi(process->cpu->apic_id);
+		break;
+	case PROCESS_READY:
+		list_remove(&process->link);
+		/* fall through */
+	case PROCESS_SUSPENDED:
+		process->cpu = sched_place(process);
+		sched_ready(process);
+		break;
+	default:
+		break;
+	}
 }
 
 struct process *sched_next(struct cpu *cpu)
 {
 	struct process *process = cpu->current;
 
-	if (cpu->reschedule || !process) {
+	if (cpu->reschedule || !process || !may_go_on(process)) {
 		cpu->reschedule = false;
 		requeue_current(cpu);
-		process = pop_ready(cpu);
-		if (!process)
-			process = steal(cpu);
-		if (!process)
-			process = wait_for_work(cpu);
-		if (process->state != PROCESS_RUNNING)
-			switch_to(cpu, process);
+		process = pick(cpu);
+		switch_to(cpu, process);
 	}
 	arm_timer(cpu);
 	return process;

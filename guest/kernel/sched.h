@@ -29,13 +29,21 @@ void sched_entered(struct cpu *cpu);
 /* The CPU a process that becomes ready should go to. */
 struct cpu *sched_place(const struct process *process);
 
-/* Put a process that is in no queue into its CPU's ready queue. */
+/* Put a process that is in no queue into its CPU's ready queue, or nowhere if
+ * it is suspended. */
 void sched_ready(struct process *process);
 
 /* End a blocked process's wait: its call returns result. */
 void sched_wake(struct process *process, int64_t result);
 
-/* Take the executing CPU's current process off it and put it in a queue. */
+/* End a blocked process's wait: it makes its call again. */
+void sched_restart(struct process *process);
+
+/* End a blocked process's wait: its registers are right already. */
+void sched_go_on(struct process *process);
+
+/* Take the executing CPU's current process off it and put it in a queue, or
+ * nowhere (NULL). */
 void sched_block(
 	struct process *process, enum process_state state, struct list *queue);
 
@@ -48,6 +56,14 @@ void sched_make_way(struct cpu *cpu);
 /* The process ends: if this CPU runs it or any has its extended state
  * loaded, no more. */
 void sched_forget(struct process *process);
+
+/* The current process's extended state: have it in memory as well, or load it
+ * again from there. */
+void sched_save_xstate(struct process *process);
+void sched_load_xstate(struct process *process);
+
+/* A process that does not run shall do so elsewhere, with another slice. */
+void sched_move(struct process *process);
 
 /* The timer fired. */
 void sched_tick(struct cpu *cpu);

@@ -5,58 +5,28 @@
  */
 #include "trap.h"
 
+#include "bank.h"
 #include "call.h"
 #include "copy.h"
 #include "cpu.h"
 #include "panic.h"
 #include "process.h"
 #include "sched.h"
+#include "table.h"
 
-#define VECTOR_DE 0
-#define VECTOR_BP 3
-#define VECTOR_UD 6
 #define VECTOR_GP 13
-#define VECTOR_MF 16
-#define VECTOR_AC 17
-#define VECTOR_XM 19
+#define VECTOR_UD 6
 #define VECTORS_EXCEPTION 32
-
-static int64_t fault_exit_code(uint64_t vector)
-{
-	switch (vector) {
-	case VECTOR_DE:
-	case VECTOR_MF:
-	case VECTOR_XM:
-		return CUSTOS_EXIT_ARITHMETIC;
-	case VECTOR_DB:
-	case VECTOR_BP:
-		return CUSTOS_EXIT_TRAP;
-	case VECTOR_UD:
-		return CUSTOS_EXIT_ILLEGAL;
-	case VECTOR_AC:
-		return CUSTOS_EXIT_ALIGNMENT;
-	default:
-		return CUSTOS_EXIT_MEMORY;
-	}
-}
 
 static void fault(struct process *process, uint64_t vector)
 {
-	const struct frame *frame = &process->frame;
-	struct custos_fault_report *report = cpu_this()->scratch;
-
-	machine_copy(report->gpr, frame->gpr, sizeof(report->gpr));
-	report->gpr[GPR_RSP] = frame->rsp;
-	report->rip = frame->rip;
-	report->rflags = frame->rflags;
-	report->vector = vector;
-	report->error_code = frame->error_code;
-	report->cr2 = machine_cr2();
-	report->cr3 = process->space.cr3;
-	panic_record(EVENT_FAULT, process->id, vector);
-	machine_hypercall(
-		CUSTOS_CALL_FAULT, process->id, machine_gpa(report), 0, 0, 0);
-	process_end(process, fault_exit_code(vector));
+	if (vector == VECTOR_PF) {
+		keep_fault(process, machine_cr2(), process->frame.error_code);
+		return;
+	}
+	machine_zero(&process->keep.access, sizeof(process->keep.access));
+	process->keep.access.ip = process->frame.rip;
+	keep_tell_fault(process, CUSTOS_FAULT_EXCEPTION, vector);
 }
 
 /* A host that leaves CPL at 3 for SYSCALL: the fetch at the entry faulted. */
@@ -75,7 +45,7 @@ static bool answer_rdtsc(struct process *process)
 	const uint8_t *code;
 
 	if (!sched_is_virtual() ||
-		!space_resolve(&process->space, frame->rip, false, &gpa) ||
+		space_resolve(process, frame->rip, false, &gpa) ||
 		(gpa & PAGE_MASK) == PAGE_MASK || copy_is_monitors(gpa))
 		return false;
 	code = machine_direct(gpa);
@@ -112,14 +82,22 @@ static bool is_canonical(uint64_t address)
 	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
-/* A process that cannot be returned to has faulted. */
+/* Some who are chosen have to be ended, or go on with an instruction they asked
+ * a keeper about. A process that cannot be returned to has faulted. */
 static struct process *choose(struct cpu *cpu)
 {
-	struct process *process;
+	for (;;) {
+		struct process *process = sched_next(cpu);
 
-	while (!is_canonical((process = sched_next(cpu))->frame.rip))
-		fault(process, VECTOR_GP);
-	return process;
+		if (process->killed)
+			process_end(process, process->exit_code);
+		else if (process->keep.goes_on)
+			keep_go_on(process);
+		else if (!is_canonical(process->frame.rip))
+			fault(process, VECTOR_GP);
+		else
+			return process;
+	}
 }
 
 struct process *trap_user(struct process *process)
@@ -139,6 +117,8 @@ struct process *trap_user(struct process *process)
 	frame->rflags |= RFLAGS_FIXED | RFLAGS_IF;
 	sched_entered(cpu);
 	dispatch(cpu, process);
+	table_flush();
+	bank_end_piece();
 	process = choose(cpu);
 	cpu_unlock();
 	return process;

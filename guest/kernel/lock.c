@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Places held while a keeper is asked about them. The holds are in their
+ * holders, the waiters in lists made of their own links.
+ */
+#include "cpu.h"
+#include "endpoint.h"
+#include "keep.h"
+#include "process.h"
+#include "sched.h"
+
+#define LOCK_LISTS 64
+#define LOOP_MAX CUSTOS_WALK_NODES
+
+static struct list lists[LOCK_LISTS]; /* of holds, by hash; NULL: unused yet */
+static unsigned held;
+
+static struct list *list_of(const struct keep_place *place)
+{
+	uint64_t hash = (uintptr_t)place->object / PAGE_SIZE + place->page +
+			place->payload;
+	struct list *list = &lists[hash % LOCK_LISTS];
+
+	if (!list->next)
+		list_init(list);
+	return list;
+}
+
+static bool is_same(const struct keep_place *a, const struct keep_place *b)
+{
+	return a->object == b->object && a->payload == b->payload &&
+	       a->page == b->page;
+}
+
+struct keep_hold *lock_find(const struct keep_place *place)
+{
+	struct list *list, *at;
+
+	if (!held || !place->object)
+		return NULL;
+	list = list_of(place);
+	for (at = list->next; at != list; at = at->next) {
+		struct keep_hold *hold = LIST_ENTRY(at, struct keep_hold, link);
+
+		if (is_same(&hold->place, place))
+			return hold;
+	}
+	return NULL;
+}
+
+struct keep_hold *lock_take(
+	struct process *process, const struct keep_place *place)
+{
+	unsigned i;
+
+	for (i = 0; i < KEEP_HOLDS; i++) {
+		struct keep_hold *hold = &process->keep.holds[i];
+
+		if (hold->holder)
+			continue;
+		machine_zero(hold, sizeof(*hold));
+		hold->holder = process;
+		hold->place = *place;
+		list_init(&hold->waiters);
+		list_insert(list_of(place), &hold->link);
+		held++;
+		return hold;
+	}
+	return NULL;
+}
+
+void lock_release(struct keep_hold *hold)
+{
+	if (!hold->holder)
+		return;
+	hold->holder = NULL;
+	list_remove(&hold->link);
+	held--;
+	while (!list_is_empty(&hold->waiters))
+		sched_go_on(LIST_ENTRY(
+			hold->waiters.next, struct process, link));
+}
+
+void lock_release_all(struct process *process)
+{
+	unsigned i;
+
+	for (i = 0; i < KEEP_HOLDS; i++)
+		lock_release(&process->keep.holds[i]);
+}
+
+void lock_wait(struct process *process, struct keep_hold *hold)
+{
+	process->keep.awaited = hold->holder;
+	sched_block(process, PROCESS_LOCKED, &hold->waiters);
+}
+
+/* The one it waits for, if that is only one. */
+static const struct process *awaited(const struct process *process)
+{
+	const struct endpoint *endpoint;
+
+	if (process->state == PROCESS_LOCKED)
+		return process->keep.awaited;
+	if (process->state != PROCESS_ASKING)
+		return NULL;
+	endpoint = process->keep.asked.object;
+	if (!cap_is_live(&process->keep.asked))
+		return NULL;
+	return endpoint->recipient;
+}
+
+bool lock_is_loop(const struct process *process, const struct process *other)
+{
+	unsigned i;
+
+	for (i = 0; i < LOOP_MAX && other; i++) {
+		if (other == process)
+			return true;
+		other = awaited(other);
+	}
+	return other != NULL;
+}
