@@ -13,6 +13,8 @@
 #include "table.h"
 #include "walk.h"
 
+#define PIECE 64 /* bytes a keeper is asked about at a time */
+
 #define TRAPPED (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_EXEC)
 
 static struct page_attributes *attributes_of(uint64_t gpa)
@@ -61,7 +63,7 @@ static uint64_t target(const struct call *call)
 	return machine_gpa(call->cap->object);
 }
 
-/* The caller's own keeper sees its page as it is. */
+/* Its keeper's receiver sees the page as it is. */
 static bool is_asked(const struct call *call, uint64_t gpa, unsigned right)
 {
 	const struct endpoint *endpoint;
@@ -73,51 +75,77 @@ static bool is_asked(const struct call *call, uint64_t gpa, unsigned right)
 }
 
 /*
- * Whether bytes [offset, offset + length) can be copied now, by us: gpa, or 0
- * with the answer in *out_error. A page the monitor keeps is refused: it would
- * want to know the address of an access, and there is none.
+ * Whether bytes [offset, offset + length) of the page can be copied now: 0, or
+ * the answer. A page the monitor keeps is refused: it would want to know the
+ * address of an access, and there is none.
  */
-static uint64_t find_bytes(
-	const struct call *call, unsigned right, int64_t *out_error)
+static int64_t check_copy(const struct call *call)
 {
 	uint64_t offset = call->args[0], length = call->args[2];
 	uint64_t gpa = target(call);
 	struct walk way = {.end = WALK_PAGE, .gpa = gpa, .cap = *call->cap};
 
-	*out_error = -CUSTOS_E_REQUEST;
 	if (call->cap->payload || offset > PAGE_SIZE ||
 		length > PAGE_SIZE - offset)
-		return 0;
-	*out_error = -CUSTOS_E_BUSY;
-	if (copy_is_monitors(gpa) || is_asked(call, gpa, right))
-		return 0;
-	*out_error = CALL_RESTART;
+		return -CUSTOS_E_REQUEST;
+	if (copy_is_monitors(gpa))
+		return -CUSTOS_E_BUSY;
 	if (keep_page_is_locked(gpa) && keep_is_locked(call->caller, &way))
-		return 0;
-	return gpa + offset;
+		return CALL_RESTART;
+	return 0;
+}
+
+/* The page's keeper is asked about each piece, which it has served when the
+ * call is made again. */
+static int64_t ask(const struct call *call, struct cap keeper, bool store)
+{
+	uint64_t offset = call->args[0], va = call->args[1];
+	uint64_t left = call->args[2], size;
+	struct process *caller = call->caller;
+	uint8_t bytes[PIECE];
+	int64_t result = 0;
+
+	for (; left && !result; left -= size, offset += size, va += size) {
+		size = left < PIECE ? left : PIECE;
+		if (store)
+			result = copy_from_process(caller, bytes, va, size,
+				CUSTOS_COPY_SYSCALL_LOAD);
+		if (!result)
+			result = keep_read(caller, &keeper, offset, bytes, size,
+				store);
+		if (!store && !result)
+			result = copy_to_process(caller, va, bytes, size,
+				CUSTOS_COPY_SYSCALL_STORE);
+	}
+	return result;
 }
 
 int64_t page_call_read(const struct call *call)
 {
-	int64_t error;
-	uint64_t gpa = find_bytes(call, CUSTOS_RIGHT_READ, &error);
+	uint64_t gpa = target(call);
+	int64_t result = check_copy(call);
 
-	if (!gpa)
-		return error;
+	if (result)
+		return result;
+	if (is_asked(call, gpa, CUSTOS_RIGHT_READ))
+		return ask(call, *page_keeper(gpa), false);
 	return copy_to_process(call->caller, call->args[1],
-		machine_direct(gpa), call->args[2],
+		(uint8_t *)machine_direct(gpa) + call->args[0], call->args[2],
 		CUSTOS_COPY_SYSCALL_STORE);
 }
 
 int64_t page_call_write(const struct call *call)
 {
-	int64_t error;
-	uint64_t gpa = find_bytes(call, CUSTOS_RIGHT_WRITE, &error);
+	uint64_t gpa = target(call);
+	int64_t result = check_copy(call);
 
-	if (!gpa)
-		return error;
-	return copy_from_process(call->caller, machine_direct(gpa),
-		call->args[1], call->args[2], CUSTOS_COPY_SYSCALL_LOAD);
+	if (result)
+		return result;
+	if (is_asked(call, gpa, CUSTOS_RIGHT_WRITE))
+		return ask(call, *page_keeper(gpa), true);
+	return copy_from_process(call->caller,
+		(uint8_t *)machine_direct(gpa) + call->args[0], call->args[1],
+		call->args[2], CUSTOS_COPY_SYSCALL_LOAD);
 }
 
 static struct page_attributes *make_attributes(uint64_t gpa)
