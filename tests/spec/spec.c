@@ -73,6 +73,18 @@ uint32_t spec_start(const char *role, uint64_t argument, uint32_t cpu,
 	return spec_start_as(role, argument, &how, caps, count);
 }
 
+uint32_t spec_start_kept(const char *role, uint64_t argument, uint32_t cpu,
+	uint32_t keeper, const uint32_t *caps, uint32_t count)
+{
+	const struct spawn_how how = {.cpu = cpu, .flags = CUSTOS_SPAWN_NEW};
+	uint32_t process = spec_start_as(role, argument, &how, caps, count);
+
+	EXPECT(0, custos_process_set_cap(
+			  process, CUSTOS_PROCESS_KEEPER, keeper));
+	EXPECT(0, custos_process_resume(process, 0));
+	return process;
+}
+
 uint32_t spec_given(unsigned i)
 {
 	char name[8];
@@ -155,7 +167,10 @@ __asm__(".text\n"
 	"spec_load4: mov $-1, %rax\n mov (%rdi), %eax\n ret\n"
 	"spec_load8: mov (%rdi), %rax\n ret\n"
 	".globl spec_xadd8\n"
-	"spec_xadd8: lock xadd %rsi, (%rdi)\n mov %rsi, %rax\n ret\n");
+	"spec_xadd8: lock xadd %rsi, (%rdi)\n mov %rsi, %rax\n ret\n"
+	".globl spec_fill, spec_move1\n"
+	"spec_fill: mov %rdx, %rcx\n mov %rsi, %rax\n rep stosb\n ret\n"
+	"spec_move1: movsb\n ret\n");
 
 static int64_t receive(
 	uint32_t endpoint, struct spec_message *to, uint64_t flags)

@@ -54,6 +54,9 @@ uint32_t spec_start(const char *role, uint64_t argument, uint32_t cpu,
 	const uint32_t *caps, uint32_t count);
 uint32_t spec_start_as(const char *role, uint64_t argument,
 	const struct spawn_how *how, const uint32_t *caps, uint32_t count);
+/* With an entry that is told of its faults. */
+uint32_t spec_start_kept(const char *role, uint64_t argument, uint32_t cpu,
+	uint32_t keeper, const uint32_t *caps, uint32_t count);
 uint32_t spec_given(unsigned i);
 
 #define CAPS(...)                                                              \
@@ -98,6 +101,10 @@ uint64_t spec_load2(uint64_t va);
 uint64_t spec_load4(uint64_t va);
 uint64_t spec_load8(uint64_t va);
 uint64_t spec_xadd8(uint64_t va, uint64_t value); /* lock */
+/* rep stosb */
+void spec_fill(uint64_t va, uint64_t byte, uint64_t count);
+/* movsb */
+void spec_move1(uint64_t to, uint64_t from);
 
 /* ---- messages, by hand ---- */
 
