@@ -82,6 +82,13 @@ int64_t process_call_state(const struct call *call)
 	return process->state;
 }
 
+int64_t process_call_faults(const struct call *call)
+{
+	const struct process *process = call->cap->object;
+
+	return (int64_t)process->page_faults;
+}
+
 int64_t process_call_wait(const struct call *call)
 {
 	struct process *process = call->cap->object;

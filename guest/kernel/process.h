@@ -70,6 +70,7 @@ struct process {
 	bool stays;	   /* faulted without a keeper: is not ended */
 	bool told;	   /* the monitor knows of it */
 	int64_t exit_code;
+	uint64_t page_faults; /* taken */
 	struct list link;    /* in the queue its state says */
 	struct list waiters; /* processes waiting for this one's end */
 

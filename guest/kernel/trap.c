@@ -21,6 +21,7 @@
 static void fault(struct process *process, uint64_t vector)
 {
 	if (vector == VECTOR_PF) {
+		process->page_faults++;
 		keep_fault(process, machine_cr2(), process->frame.error_code);
 		return;
 	}

@@ -14,7 +14,7 @@ static void unknown_calls_are_refused(void)
 	EXPECT(-CUSTOS_E_UNKNOWN_REQUEST,
 		guest_call(UINT64_MAX, self, 0, 0, 0, 0, 0));
 	EXPECT(-CUSTOS_E_UNKNOWN_REQUEST,
-		guest_call(CUSTOS_OP(CUSTOS_CAP_PROCESS, 15), self, 0, 0, 0, 0,
+		guest_call(CUSTOS_OP(CUSTOS_CAP_TIMER, 15), self, 0, 0, 0, 0,
 			0));
 }
 
