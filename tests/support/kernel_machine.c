@@ -94,7 +94,7 @@ uint64_t machine_cr3(void)
 
 uint64_t machine_cr2(void)
 {
-	return 0;
+	return kernel_machine.cr2;
 }
 
 uint64_t machine_syscall_entry(void)

@@ -17,7 +17,7 @@
 struct kernel_machine {
 	uint8_t *ram;
 	uint64_t ram_size;
-	uint64_t cr3;
+	uint64_t cr2, cr3;
 	uint64_t tsc;
 	uint64_t hypercalls[CUSTOS_CALL_MAX]; /* how often */
 	/* Where to go when the kernel ends the machine: process 1 has ended,
