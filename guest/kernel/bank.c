@@ -146,6 +146,12 @@ struct bank *bank_refusal(void)
 	return refusal;
 }
 
+bool bank_can(struct bank *bank, uint64_t frames)
+{
+	refusal = find_limit(bank, frames);
+	return !refusal && !bank->ending && frames <= frame_count_free();
+}
+
 /* No bank pays for it any more. */
 static void release(uint64_t gpa)
 {

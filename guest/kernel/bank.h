@@ -44,6 +44,9 @@ uint64_t bank_alloc(struct bank *bank, enum frame_type type);
 uint64_t bank_alloc_dirty(struct bank *bank, enum frame_type type);
 struct bank *bank_refusal(void);
 
+/* Could so many frames be had now? If not, as if one had been refused. */
+bool bank_can(struct bank *bank, uint64_t frames);
+
 /* Give a frame (a run) back. Nothing leads to it any more: object.h does that
  * for objects. */
 void bank_free(uint64_t gpa);

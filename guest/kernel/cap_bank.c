@@ -233,7 +233,7 @@ int64_t bank_call_create_memory(const struct call *call)
 
 	if (!to || !length || length & PAGE_MASK)
 		return -CUSTOS_E_REQUEST;
-	error = memory_create(target(call), length, &memory);
+	error = memory_create(call->caller, target(call), length, &memory);
 	if (error == -CUSTOS_E_LIMIT)
 		return keep_exhausted(call->caller, CUSTOS_CAP_GPT, 0);
 	if (error)

@@ -1,86 +1,114 @@
 /* SPDX-License-Identifier: MIT */
 /* Module: a program; its holder may start processes of it. */
+#include "bank.h"
 #include "call.h"
 #include "copy.h"
 #include "cpu.h"
+#include "keep.h"
 #include "process.h"
 
-static int load_spawn(const struct call *call, struct custos_spawn *spawn)
+#define FLAGS (CUSTOS_SPAWN_NEW | CUSTOS_SPAWN_STAYS)
+
+static int64_t check_spawn(
+	const struct call *call, const struct custos_spawn *spawn)
 {
-	int error = copy_from_process(call->caller, spawn, call->args[0],
-		sizeof(*spawn), CUSTOS_COPY_SYSCALL_LOAD);
 	unsigned i;
 
-	if (error)
-		return error;
 	if (spawn->args_size > CUSTOS_ARGS_MAX ||
 		spawn->args_count > spawn->args_size ||
-		spawn->cap_count > CUSTOS_SPAWN_CAPS)
+		spawn->cap_count > CUSTOS_SPAWN_CAPS || spawn->flags & ~FLAGS)
 		return -CUSTOS_E_REQUEST;
 	if (spawn->cpu != CUSTOS_ANY_CPU && spawn->cpu >= boot_info->cpu_count)
 		return -CUSTOS_E_REQUEST;
 	if (!cap_find_empty(call->caller, spawn->slot))
 		return -CUSTOS_E_REQUEST;
+	if (!cap_find_typed(call->caller, spawn->bank, CUSTOS_CAP_BANK,
+		    CUSTOS_RIGHT_WRITE))
+		return -CUSTOS_E_INVALID_CAP;
 	for (i = 0; i < spawn->cap_count; i++)
 		if (!cap_find(call->caller, spawn->caps[i].slot))
 			return -CUSTOS_E_INVALID_CAP;
 	return 0;
 }
 
-static int give_args(const struct call *call, const struct custos_spawn *spawn,
+/* Before anything is made: asking a keeper for them makes the call again. */
+static int64_t read_args(const struct call *call,
+	const struct custos_spawn *spawn, char *args)
+{
+	int64_t error = copy_from_process(call->caller, args, spawn->args,
+		spawn->args_size, CUSTOS_COPY_SYSCALL_LOAD);
+
+	if (!error && spawn->args_size)
+		args[spawn->args_size - 1] = '\0';
+	return error;
+}
+
+static void give_args(const struct custos_spawn *spawn, const char *args,
 	struct process *child)
 {
 	struct custos_start_info *info = process_start_info(child);
-	char *args = process_start_args(child);
-	int error = copy_from_process(call->caller, args, spawn->args,
-		spawn->args_size, CUSTOS_COPY_SYSCALL_LOAD);
 
-	if (error)
-		return error;
-	if (spawn->args_size)
-		args[spawn->args_size - 1] = '\0';
+	machine_copy(process_start_args(child), args, spawn->args_size);
 	info->args_size = spawn->args_size;
 	info->args_count = spawn->args_count;
-	return 0;
 }
 
-static int give_caps(const struct call *call, const struct custos_spawn *spawn,
+static void give_caps(const struct call *call, const struct custos_spawn *spawn,
 	struct process *child)
 {
-	int error = 0;
 	unsigned i;
 
-	for (i = 0; i < spawn->cap_count && !error; i++)
-		error = process_give(child, spawn->caps[i].name,
+	/* There is room for so many. */
+	for (i = 0; i < spawn->cap_count; i++)
+		process_give(child, spawn->caps[i].name,
 			cap_find(call->caller, spawn->caps[i].slot),
 			spawn->caps[i].rights);
-	return error;
+}
+
+/* NULL: refused. */
+static struct process *make_child(const struct call *call,
+	const struct custos_spawn *spawn, unsigned module)
+{
+	const struct cap *bank = cap_find(call->caller, spawn->bank);
+	struct process *child = process_create(bank->object);
+
+	if (!child)
+		return NULL;
+	if (process_load(child, bank->object, module, spawn->cpu)) {
+		process_unload(child);
+		return NULL;
+	}
+	return child;
 }
 
 int64_t module_call_spawn(const struct call *call)
 {
-	struct custos_spawn *spawn = cpu_this()->scratch;
 	unsigned module = (unsigned)call->cap->payload;
+	char *args = cpu_this()->scratch;
+	struct custos_spawn spawn;
 	struct process *child;
-	int error = load_spawn(call, spawn);
+	int64_t error;
 
+	error = copy_from_process(call->caller, &spawn, call->args[0],
+		sizeof(spawn), CUSTOS_COPY_SYSCALL_LOAD);
+	if (!error)
+		error = check_spawn(call, &spawn);
+	if (!error)
+		error = read_args(call, &spawn, args);
 	if (error)
 		return error;
-	child = process_create(module, spawn->cpu);
+	child = make_child(call, &spawn, module);
 	if (!child)
-		return -CUSTOS_E_LIMIT;
-	error = give_args(call, spawn, child);
-	if (!error)
-		error = give_caps(call, spawn, child);
-	if (error) {
-		process_discard(child);
-		return error;
-	}
+		return keep_exhausted(call->caller, CUSTOS_CAP_PROCESS, 0);
 	/* commit */
-	cap_set(cap_find_empty(call->caller, spawn->slot), CUSTOS_CAP_PROCESS,
-		CUSTOS_RIGHT_WAIT | CUSTOS_RIGHT_CONTROL, child, 0);
-	process_start(child, module);
+	give_args(&spawn, args, child);
+	give_caps(call, &spawn, child);
+	child->stays = spawn.flags & CUSTOS_SPAWN_STAYS;
+	*cap_find_empty(call->caller, spawn.slot) =
+		cap_make(CUSTOS_CAP_PROCESS, CUSTOS_RIGHT_ALL, child, 0);
+	process_tell(child, module);
 	process_order(call->caller, child, CUSTOS_ORDER_ONE);
-	process_put(child); /* the capability has its own reference */
+	if (!(spawn.flags & CUSTOS_SPAWN_NEW))
+		process_go(child);
 	return 0;
 }

@@ -2,6 +2,8 @@
 /* The big lock and TLB flushes. See cpu.h. */
 #include "cpu.h"
 
+#include "space.h"
+
 #define FLUSH_PAGES_MAX 16 /* beyond, reloading CR3 is cheaper */
 
 union cpu_block cpu_blocks[CUSTOS_CPUS_MAX];
@@ -69,6 +71,21 @@ void cpu_flush(uint64_t cr3, uint64_t va, uint64_t pages)
 		if (cpu == here)
 			flush_here(va, pages);
 		else
+			flush_there(cpu);
+	}
+}
+
+void cpu_flush_all(void)
+{
+	const struct cpu *here = cpu_this();
+	unsigned i;
+
+	for (i = 0; i < boot_info->cpu_count; i++) {
+		struct cpu *cpu = cpu_get(i);
+
+		if (cpu == here)
+			machine_set_cr3(machine_cr3());
+		else if (cpu->cr3 != space_kernel_cr3())
 			flush_there(cpu);
 	}
 }

@@ -109,4 +109,7 @@ void cpu_unlock(void);
 /* Make every translation for cr3 cached anywhere be forgotten. */
 void cpu_flush(uint64_t cr3, uint64_t va, uint64_t pages);
 
+/* The same for every space. */
+void cpu_flush_all(void);
+
 #endif

@@ -10,6 +10,8 @@
 #include "list.h"
 #include "machine.h"
 
+struct process;
+
 #define GPT_DEPENDENTS 64
 
 /* A table some entries of which were made by walking through the node. */
@@ -27,6 +29,7 @@ struct gpt {
 	uint64_t used;	   /* bit i: dependents[i] */
 	uint32_t tables;   /* frame number: first table made from it */
 	uint8_t l2v;
+	bool inner;	   /* made by MAP and in one slot: nobody else has it */
 	struct gpt_dependent dependents[GPT_DEPENDENTS];
 };
 
@@ -35,11 +38,14 @@ _Static_assert(sizeof(struct gpt) <= PAGE_SIZE, "one frame");
 /* Bytes it spans. */
 uint64_t gpt_span(const struct gpt *gpt);
 
-/* Who pays for nodes and tables below it. NULL: that bank is gone. */
+/* Who pays for nodes and tables below it. */
 struct bank *gpt_bank(struct gpt *gpt);
 
 /* Change a slot; every translation made through it is forgotten. */
 void gpt_set(struct gpt *gpt, unsigned slot, const struct cap *cap);
+
+/* Free what MAP made in the slot; false: more to do, call again. */
+bool gpt_free_below(struct gpt *gpt, unsigned slot);
 
 /* A live memory capability's length in bytes, and the part of it at offset:
  * false when that is not inside. */
@@ -61,7 +67,16 @@ int64_t gpt_unmap(struct gpt *gpt, uint64_t va, uint64_t length);
  * changed. */
 int gpt_split(struct gpt *gpt, unsigned slot);
 
-/* A tree of pages of zeros; *out spans exactly length (whole pages). */
-int64_t memory_create(struct bank *bank, uint64_t length, struct cap *out);
+/*
+ * A tree of pages of zeros for a process that calls: *out spans exactly length
+ * (whole pages). 0, -CUSTOS_E_REQUEST, -CUSTOS_E_LIMIT (nothing is left of it;
+ * bank_refusal()), or CALL_RESTART.
+ */
+int64_t memory_create(struct process *process, struct bank *bank,
+	uint64_t length, struct cap *out);
+
+/* Destroy the pages and nodes of a tree nobody else has, so many at most; true
+ * when none is left. */
+bool memory_free(const struct cap *tree, unsigned count);
 
 #endif

@@ -35,9 +35,10 @@ int64_t keep_copy(struct process *process, uint64_t va, void *bytes,
 	return -CUSTOS_E_FAULT;
 }
 
-int64_t keep_cap(struct process *process, uint64_t va, const struct cap *store,
-	struct cap *out)
+int64_t keep_cap(struct process *process, const struct cap *root, uint64_t va,
+	const struct cap *store, struct cap *out)
 {
+	(void)root;
 	(void)process;
 	(void)va;
 	(void)store;

@@ -98,10 +98,11 @@ int64_t keep_copy(struct process *process, uint64_t va, void *bytes,
 int64_t keep_read(struct process *process, const struct cap *entry,
 	uint64_t offset, void *bytes, uint64_t size, bool store);
 
-/* Load (store NULL) or store a capability at a position that is an entry. The
- * same results; *out is what was loaded. */
-int64_t keep_cap(struct process *process, uint64_t va, const struct cap *store,
-	struct cap *out);
+/* Load (store NULL) or store a capability at address va of root, where no
+ * capability page is: whoever answers there is asked. The same results; *out is
+ * what was loaded. */
+int64_t keep_cap(struct process *process, const struct cap *root, uint64_t va,
+	const struct cap *store, struct cap *out);
 
 /* A system call succeeded or failed for good: what keepers served for it is
  * forgotten and its locks released. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How processes come and go. What is in them when they start: spawn.c. */
+/* How processes come and go. What is in them when they start: load.c. */
 #include "process.h"
 
 #include "bank.h"

@@ -85,6 +85,10 @@ struct process {
 
 	struct cap ends; /* the bank its call is ending; or null */
 
+	/* The memory its call is making, so far; or null. */
+	struct cap made;
+	uint64_t made_length, made_pages;
+
 	uint64_t cr3;	      /* its top table, for life */
 	uint32_t tables;      /* frame number: tables only it can use */
 	uint64_t near;	      /* start of the 2 MiB looked at last */
@@ -146,11 +150,14 @@ struct process *process_create(struct bank *bank);
 /*
  * Give a new process a program's segments, a stack and a start info without
  * arguments, its own cappage and what everybody has; it will run on CPU index
- * cpu only unless that is CUSTOS_ANY_CPU. -CUSTOS_E_LIMIT: refused, destroy
+ * cpu only unless that is CUSTOS_ANY_CPU. -CUSTOS_E_LIMIT: refused, unload
  * it.
  */
 int process_load(struct process *process, struct bank *bank, unsigned module,
 	uint32_t cpu);
+
+/* Destroy it and what process_load made. */
+void process_unload(struct process *process);
 
 /* Pages of the start info, for filling before the process is started. */
 struct custos_start_info *process_start_info(struct process *process);

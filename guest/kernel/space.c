@@ -1,35 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Four-level page tables. Two of a leaf's software bits say who the frame
- * belongs to, so that unmapping needs no other record. A page is freed only
- * after every TLB has forgotten it and the monitor has been told.
+ * Making translations. Making one may undo others, which may be the very tables
+ * it needs: then it is made again, a few times at most; a process that still
+ * misses it faults again.
  */
 #include "space.h"
 
-#include "abi/custos_calls.h"
+#include "bank.h"
 #include "cpu.h"
 #include "frame.h"
+#include "keep.h"
 #include "machine.h"
-#include "memory.h"
+#include "page.h"
 #include "panic.h"
+#include "process.h"
+#include "table.h"
 
-#define PTE_PRESENT UINT64_C(0x001)
-#define PTE_WRITE UINT64_C(0x002)
-#define PTE_USER UINT64_C(0x004)
-#define PTE_OWN UINT64_C(0x200)	   /* ours: SPACE_PAGE_OWN */
-#define PTE_MEMORY UINT64_C(0x400) /* ours: SPACE_PAGE_MEMORY */
-#define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
-#define PTE_NO_EXECUTE (UINT64_C(1) << 63)
-#define PTE_TABLE (PTE_PRESENT | PTE_WRITE | PTE_USER)
-
-#define TOP_SHIFT 39
-#define LEAF_SHIFT 12
-#define TABLE_ENTRIES 512
-#define USER_ENTRIES 256		 /* of the top table */
-#define SPAN (TABLE_ENTRIES * PAGE_SIZE) /* what a leaf table covers */
-
-/* Pages replaced at once: old entries wait on the stack for the flush. */
-#define BATCH 64
+#define USER_ENTRIES 256		       /* of the top table */
+#define SPAN (UINT64_C(1) << table_shift(2)) /* what a leaf table covers */
+#define ATTEMPTS 4
+#define RIGHTS_RWX                                                             \
+	(CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_EXEC)
 
 static uint64_t kernel_cr3;
 
@@ -48,17 +39,29 @@ static uint64_t *table_at(uint64_t entry)
 	return machine_direct(entry & PTE_ADDRESS);
 }
 
-int space_init(struct space *space, void *owner)
+void space_init(struct process *process)
 {
-	space->owner = owner;
-	space->near_table = NULL;
-	space->cr3 = frame_alloc(owner);
-	if (!space->cr3)
-		return -CUSTOS_E_LIMIT;
-	machine_copy(table_at(space->cr3) + USER_ENTRIES,
+	uint64_t top = machine_gpa(process) + PROCESS_TOP * PAGE_SIZE;
+
+	machine_copy(table_at(top) + USER_ENTRIES,
 		table_at(kernel_cr3) + USER_ENTRIES,
 		(TABLE_ENTRIES - USER_ENTRIES) * sizeof(uint64_t));
-	return 0;
+	frame_info(top)->level = TABLE_TOP;
+	process->cr3 = top;
+	process->near_table = NULL;
+}
+
+void space_forget(struct process *process)
+{
+	const uint64_t *top = table_at(process->cr3);
+	unsigned i = machine_table_next(top, 0);
+
+	process->near_table = NULL;
+	for (; i < USER_ENTRIES; i = machine_table_next(top, i + 1))
+		table_clear(frame_number(process->cr3), i);
+	while (!table_end_produced(&process->tables))
+		continue;
+	table_flush();
 }
 
 bool space_is_range(uint64_t va, uint64_t length)
@@ -67,75 +70,161 @@ bool space_is_range(uint64_t va, uint64_t length)
 	       va < CUSTOS_USER_END && length <= CUSTOS_USER_END - va;
 }
 
-static uint64_t *leaf_in(uint64_t *table, uint64_t va)
+static unsigned index_in(unsigned level, uint64_t va)
 {
-	return &table[va >> LEAF_SHIFT & 511];
+	return va >> table_shift(level) & (TABLE_ENTRIES - 1);
 }
 
-/* Tables stay where they are until the space goes. */
-static void remember(struct space *space, uint64_t va, uint64_t *table)
+static void remember(struct process *process, uint64_t va, uint64_t *table)
 {
-	space->near = va & ~(SPAN - 1);
-	space->near_table = table;
+	process->near = va & ~(SPAN - 1);
+	process->near_table = table;
+	process->near_epoch = table_epoch;
 }
 
-/* The leaf entry for va; NULL when a table is missing. */
-static uint64_t *leaf_find(struct space *space, uint64_t va)
+/* The leaf table for va; NULL when there is none. */
+static uint64_t *leaf_find(struct process *process, uint64_t va)
 {
-	uint64_t entry = space->cr3;
-	unsigned shift;
+	uint64_t entry = process->cr3;
+	unsigned level;
 
-	if (space->near_table && va - space->near < SPAN)
-		return leaf_in(space->near_table, va);
-	for (shift = TOP_SHIFT; shift > LEAF_SHIFT; shift -= 9) {
-		entry = table_at(entry)[va >> shift & 511];
+	if (process->near_table && va - process->near < SPAN &&
+		process->near_epoch == table_epoch)
+		return process->near_table;
+	for (level = TABLE_TOP; level > 1; level--) {
+		entry = table_at(entry)[index_in(level, va)];
 		if (!(entry & PTE_PRESENT))
 			return NULL;
 	}
-	remember(space, va, table_at(entry));
-	return leaf_in(space->near_table, va);
+	remember(process, va, table_at(entry));
+	return process->near_table;
 }
 
-/* The same, making what is missing; NULL when frames run out. */
-static uint64_t *leaf_make(struct space *space, uint64_t va)
+/* ---- making tables ---- */
+
+/* Is the level on the way the table's producer, if va is at `in` of it? */
+static bool is_producer(const struct frame_info *table,
+	const struct walk_level *level, uint64_t in)
 {
-	uint64_t *table = table_at(space->cr3);
-	unsigned shift;
+	return table->producer_offset == level->offset - in &&
+	       table->producer == frame_number(machine_gpa(level->gpt));
+}
 
-	for (shift = TOP_SHIFT; shift > LEAF_SHIFT; shift -= 9) {
-		uint64_t *at = &table[va >> shift & 511];
+/*
+ * Entries of the table for va are made through the nodes of the way, from its
+ * first `count` levels the last ones down to the table's producer.
+ */
+static void add_dependents(
+	uint64_t table, uint64_t va, const struct walk *way, unsigned count)
+{
+	const struct frame_info *info = frame_info(table);
+	uint64_t in = va & ((UINT64_C(1) << table_shift(info->level + 1u)) - 1);
+	uint32_t number = frame_number(table);
 
-		if (!*at) {
-			uint64_t made = frame_alloc(space->owner);
+	while (count-- > 0) {
+		const struct walk_level *level = &way->levels[count];
 
-			if (!made)
-				return NULL;
-			*at = made | PTE_TABLE;
-		}
-		table = table_at(*at);
+		table_add_dependent(level->gpt, number, level->offset - in);
+		if (info->producer && is_producer(info, level, in))
+			break;
 	}
-	remember(space, va, table);
-	return leaf_in(table, va);
 }
 
-int space_prepare(struct space *space, uint64_t va, uint64_t length)
+/* The deepest level that shows all a table of that level for va spans; its
+ * index plus 1, 0: none but the process. */
+static unsigned find_producer(
+	const struct walk *way, unsigned table_level, uint64_t va)
 {
-	uint64_t last = va + length - 1;
+	uint64_t span = UINT64_C(1) << table_shift(table_level + 1);
+	uint64_t below = va & (span - 1), above = span - 1 - below;
+	unsigned i;
 
-	for (va &= ~(SPAN - 1); va <= last; va += SPAN)
-		if (!leaf_make(space, va))
-			return -CUSTOS_E_LIMIT;
-	return 0;
+	if (boot_info->flags & CUSTOS_BOOT_NO_SHARING)
+		return 0;
+	for (i = way->count; i > 0; i--) {
+		const struct walk_level *level = &way->levels[i - 1];
+
+		if (level->offset - level->first >= below &&
+			level->last - level->offset >= above)
+			break;
+	}
+	return i;
 }
 
-static uint64_t leaf_value(uint64_t gpa, enum space_page page, unsigned rights)
+static struct bank *process_bank(struct process *process)
 {
-	uint64_t value = gpa | PTE_PRESENT | PTE_USER;
+	if (process->bank.type == CUSTOS_CAP_BANK && cap_is_live(&process->bank))
+		return process->bank.object;
+	return frame_info(machine_gpa(process))->bank;
+}
 
-	if (page == SPACE_PAGE_OWN)
-		value |= PTE_OWN;
-	if (page == SPACE_PAGE_MEMORY)
-		value |= PTE_MEMORY;
+/* A table of that level for va. *out_count: levels its producer is below. */
+static uint64_t find_table(struct process *process, unsigned table_level,
+	uint64_t va, const struct walk *way, unsigned *out_count)
+{
+	uint64_t in = va & ((UINT64_C(1) << table_shift(table_level + 1)) - 1);
+	unsigned producer = find_producer(way, table_level, va);
+	struct table_key key = {.level = (uint8_t)table_level};
+	const struct walk_level *level;
+
+	if (!producer) {
+		*out_count = 0;
+		key.producer = frame_number(machine_gpa(process));
+		key.offset = va - in;
+		key.rights = RIGHTS_RWX;
+		return table_get(&key, process_bank(process));
+	}
+	level = &way->levels[producer - 1];
+	*out_count = producer - 1;
+	key.producer = frame_number(machine_gpa(level->gpt));
+	key.offset = level->offset - in;
+	key.rights = (uint8_t)(level->rights & RIGHTS_RWX);
+	return table_get(&key, gpt_bank(level->gpt));
+}
+
+/* Let the entry of the table for va lead to another table. */
+static uint64_t link_table(struct process *process, uint64_t table,
+	unsigned level, uint64_t va, const struct walk *way)
+{
+	unsigned index = index_in(level, va), count;
+	const struct frame_info *info = frame_info(table);
+	uint64_t below = find_table(process, level - 1, va, way, &count), in;
+
+	if (!below)
+		return 0;
+	in = va & ((UINT64_C(1) << table_shift(level + 1)) - 1);
+	if (!info->producer || !is_producer(info, &way->levels[count], in))
+		add_dependents(table, va, way, count);
+	table_add_mapper(below, frame_number(table), index);
+	table_at(table)[index] = below | PTE_TABLE;
+	return below;
+}
+
+/* The leaf table for va, made with all above; NULL: refused. */
+static uint64_t *leaf_make(
+	struct process *process, uint64_t va, const struct walk *way)
+{
+	uint64_t table = process->cr3, entry;
+	unsigned level;
+
+	for (level = TABLE_TOP; level > 1; level--) {
+		entry = table_at(table)[index_in(level, va)];
+		if (!(entry & PTE_PRESENT))
+			entry = link_table(process, table, level, va, way);
+		if (!entry)
+			return NULL;
+		table = entry & PTE_ADDRESS;
+	}
+	remember(process, va, table_at(table));
+	return process->near_table;
+}
+
+/* ---- making translations ---- */
+
+static uint64_t leaf_value(uint64_t gpa, unsigned rights)
+{
+	uint64_t value = (gpa & ~PAGE_MASK) | PTE_PRESENT | PTE_USER;
+
 	if (rights & CUSTOS_RIGHT_WRITE)
 		value |= PTE_WRITE;
 	if (!(rights & CUSTOS_RIGHT_EXEC))
@@ -143,112 +232,188 @@ static uint64_t leaf_value(uint64_t gpa, enum space_page page, unsigned rights)
 	return value;
 }
 
-void space_set(struct space *space, uint64_t va, uint64_t gpa,
-	enum space_page page, unsigned rights)
+static void tell(struct process *process, uint64_t *table, uint64_t va,
+	uint64_t length)
 {
-	uint64_t *leaf = leaf_find(space, va);
+	uint64_t cr3, base;
 
-	invariant(leaf && !*leaf);
-	*leaf = leaf_value(gpa, page, rights);
+	if (!table_is_private(frame_number(machine_gpa(table)), &cr3, &base))
+		cr3 = 0;
+	machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, cr3, cr3 ? va : 0,
+		cr3 ? length : CUSTOS_USER_END, 0, 0);
+	(void)process;
 }
 
-static void leaf_release(uint64_t value)
+/* Is the monitor to know of a translation before it can be used? */
+static bool is_watched(const struct process *process)
 {
-	if (value & PTE_OWN)
-		frame_free(value & PTE_ADDRESS);
-	if (value & PTE_MEMORY)
-		memory_unmapped(value & PTE_ADDRESS);
+	return boot_info->watch && process->told;
 }
 
-static uint64_t memory_leaf(
-	struct memory *memory, uint64_t offset, unsigned rights)
+static void set_leaf(struct process *process, uint64_t *table, uint64_t va,
+	uint64_t gpa, unsigned rights)
 {
-	if (!memory)
+	unsigned index = index_in(1, va);
+	uint64_t value = leaf_value(gpa, rights), old = table[index];
+
+	if (old == value)
+		return;
+	if (old)
+		table_clear(frame_number(machine_gpa(table)), index);
+	if (frame_is_managed(gpa))
+		table_add_mapper(gpa & ~PAGE_MASK,
+			frame_number(machine_gpa(table)), index);
+	if (is_watched(process)) {
+		table_flush();
+		table[index] = value & ~PTE_USER;
+		tell(process, table, va & ~PAGE_MASK, PAGE_SIZE);
+	}
+	table[index] = value;
+}
+
+int space_fill(struct process *process, uint64_t va, const struct walk *way,
+	uint64_t gpa, unsigned rights)
+{
+	unsigned attempt;
+
+	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
+		uint64_t undone = table_undone;
+		uint64_t *table = leaf_find(process, va);
+
+		if (!table)
+			table = leaf_make(process, va, way);
+		if (!table)
+			return -CUSTOS_E_LIMIT;
+		add_dependents(machine_gpa(table), va, way, way->count);
+		set_leaf(process, table, va, gpa, rights);
+		if (undone == table_undone)
+			break;
+	}
+	table_flush();
+	return 0;
+}
+
+unsigned space_rights(const struct walk *way)
+{
+	unsigned rights = way->rights & RIGHTS_RWX;
+
+	if (way->end == WALK_PAGE) {
+		uint64_t gpa = way->gpa & ~PAGE_MASK;
+
+		if (frame_info(gpa)->attributes)
+			rights &= ~page_kept(gpa);
+		if (keep_page_is_locked(gpa))
+			return 0;
+	} else if (way->end != WALK_FIXED) {
 		return 0;
-	memory_mapped(memory);
-	return leaf_value(memory_gpa(memory, offset),
-		memory_is_device(memory) ? SPACE_PAGE_BORROWED
-					 : SPACE_PAGE_MEMORY,
-		rights);
-}
-
-/* At most BATCH pages. */
-static void replace_batch(struct space *space, uint64_t va, uint64_t length,
-	struct memory *memory, uint64_t offset, unsigned rights)
-{
-	uint64_t old[BATCH], at;
-	unsigned count = 0, i;
-	bool flush = false;
-
-	for (at = 0; at < length; at += PAGE_SIZE) {
-		uint64_t *leaf = leaf_find(space, va + at);
-
-		if (!leaf)
-			continue;
-		flush |= *leaf != 0;
-		old[count++] = *leaf;
-		*leaf = memory_leaf(memory, offset + at, rights);
 	}
-	if (flush)
-		cpu_flush(space->cr3, va, length / PAGE_SIZE);
-	machine_hypercall(
-		CUSTOS_CALL_SPACE_CHANGED, space->cr3, va, length, 0, 0);
-	for (i = 0; i < count; i++)
-		leaf_release(old[i]);
+	return rights & CUSTOS_RIGHT_READ ? rights : 0;
 }
 
-void space_replace(struct space *space, uint64_t va, uint64_t length,
-	struct memory *memory, uint64_t offset, unsigned rights)
-{
-	uint64_t part;
-
-	for (; length; length -= part, va += part, offset += part) {
-		bool hole = !leaf_find(space, va);
-
-		part = hole ? SPAN - va % SPAN : BATCH * PAGE_SIZE;
-		if (part > length)
-			part = length;
-		if (!hole)
-			replace_batch(space, va, part, memory, offset, rights);
-	}
-}
-
-bool space_resolve(
-	struct space *space, uint64_t va, bool write, uint64_t *out_gpa)
+int space_resolve(struct process *process, uint64_t va, bool write,
+	uint64_t *out_gpa)
 {
 	const uint64_t need = PTE_PRESENT | PTE_USER | (write ? PTE_WRITE : 0);
-	uint64_t *leaf;
+	const unsigned right = write ? CUSTOS_RIGHT_WRITE : CUSTOS_RIGHT_READ;
+	const uint64_t *table;
+	struct walk way;
+	unsigned rights;
+	int error;
 
 	if (va >= CUSTOS_USER_END)
-		return false;
-	leaf = leaf_find(space, va);
-	if (!leaf || (*leaf & need) != need)
-		return false;
-	*out_gpa = (*leaf & PTE_ADDRESS) | (va & PAGE_MASK);
-	return true;
-}
+		return 1;
+	table = leaf_find(process, va);
+	if (table) {
+		uint64_t entry = table[index_in(1, va)];
 
-/* A table's level is the shift of the addresses one entry covers. */
-static void table_free(uint64_t table, unsigned shift, unsigned end)
-{
-	const uint64_t *entries = table_at(table);
-	unsigned i;
-
-	for (i = machine_table_next(entries, 0); i < end;
-		i = machine_table_next(entries, i + 1)) {
-		if (shift == LEAF_SHIFT)
-			leaf_release(entries[i]);
-		else
-			table_free(entries[i] & PTE_ADDRESS, shift - 9,
-				TABLE_ENTRIES);
+		if ((entry & need) == need) {
+			*out_gpa = (entry & PTE_ADDRESS) | (va & PAGE_MASK);
+			return 0;
+		}
 	}
-	frame_free(table);
+	walk(&process->space, va, &way);
+	rights = space_rights(&way);
+	if (!(rights & right))
+		return 1;
+	error = space_fill(process, va, &way, way.gpa, rights);
+	if (!error)
+		*out_gpa = way.gpa;
+	return error;
 }
 
-void space_fini(struct space *space)
+/* ---- many at once ---- */
+
+/* What a slot of a node of pages holds, for whom the way to the node leaves
+ * `rights`; 0: nothing that can be mapped unasked. */
+static uint64_t slot_value(const struct cap *cap, unsigned rights)
 {
-	if (space->cr3)
-		table_free(space->cr3, TOP_SHIFT, USER_ENTRIES);
-	space->near_table = NULL;
-	space->cr3 = 0;
+	struct walk way = {.end = WALK_PAGE, .rights = rights & cap->rights};
+
+	if (cap->type == CUSTOS_CAP_FIXED) {
+		way.end = WALK_FIXED;
+		way.gpa = cap->payload;
+	} else if (cap->type == CUSTOS_CAP_PAGE && !cap->payload &&
+		   cap_is_live(cap)) {
+		way.gpa = machine_gpa(cap->object);
+	} else {
+		return 0;
+	}
+	rights = space_rights(&way);
+	return rights ? leaf_value(way.gpa, rights) : 0;
+}
+
+/* The slots behind the one of va that the same node and the same table have,
+ * up to end. Returns where to go on. */
+static uint64_t populate_node(struct process *process, uint64_t va,
+	uint64_t end, const struct walk *way)
+{
+	const struct walk_level *level = &way->levels[way->count - 1];
+	const struct gpt *gpt = level->gpt;
+	uint64_t *table = leaf_find(process, va);
+	uint32_t number;
+	unsigned slot, index;
+
+	if (!table || gpt->l2v != CUSTOS_GPT_L2V_MIN)
+		return va + PAGE_SIZE;
+	number = frame_number(machine_gpa(table));
+	slot = (unsigned)(level->offset / PAGE_SIZE) + 1;
+	index = index_in(1, va) + 1;
+	for (va += PAGE_SIZE; va < end && slot < CUSTOS_GPT_SLOTS &&
+			      index < TABLE_ENTRIES &&
+			      (uint64_t)slot * PAGE_SIZE <= level->last;
+		va += PAGE_SIZE, slot++, index++) {
+		const struct cap *cap = &gpt->slots[slot];
+		uint64_t value;
+
+		if (table[index] || !cap->type)
+			continue;
+		value = slot_value(cap, level->rights);
+		if (!value)
+			continue;
+		if (cap->type == CUSTOS_CAP_PAGE)
+			table_add_mapper(value & PTE_ADDRESS, number, index);
+		table[index] = value;
+	}
+	return va;
+}
+
+/* Only before the monitor knows of the process: nobody is told. */
+void space_populate(struct process *process, uint64_t va, uint64_t length)
+{
+	uint64_t end = va + length;
+	struct walk way;
+
+	while (va < end) {
+		unsigned rights;
+
+		walk(&process->space, va, &way);
+		rights = space_rights(&way);
+		if (rights && space_fill(process, va, &way, way.gpa, rights))
+			return;
+		if (rights && way.count && !is_watched(process))
+			va = populate_node(process, va, end, &way);
+		else
+			va += PAGE_SIZE;
+	}
+	table_flush();
 }

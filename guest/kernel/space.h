@@ -37,6 +37,11 @@ bool space_is_range(uint64_t va, uint64_t length);
 int space_fill(struct process *process, uint64_t va, const struct walk *way,
 	uint64_t gpa, unsigned rights);
 
+/* Accesses (CUSTOS_RIGHT_READ, WRITE, EXEC) to where the walk ended that need
+ * nobody's answer: what a translation may allow. 0: none; a page that is locked
+ * or kept, no page. Nothing is possible without READ. */
+unsigned space_rights(const struct walk *way);
+
 /* Make the translations of a range that a walk can make now, quietly: where it
  * fails they are left to be made on demand. */
 void space_populate(struct process *process, uint64_t va, uint64_t length);
