@@ -35,7 +35,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(LUA))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(LUA))
 endif
 
-MODULES := base arch image decode trace target vmm process keeper session cli
+MODULES := base arch image system decode trace target vmm process keeper session cli
 SRC := $(foreach m,$(MODULES),$(wildcard src/$(m)/*.c src/$(m)/*.S))
 LIB_SRC := $(filter-out src/cli/main.c,$(SRC))
 obj = $(addsuffix .o,$(addprefix $(BUILD)/,$(1)))

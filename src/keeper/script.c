@@ -17,7 +17,6 @@
 #include "keeper/script_impl.h"
 
 #define BUDGET_MS 100
-#define BUDGET_FACTOR 10 /* main chunk, start, finish */
 #define MEMORY_MAX ((size_t)256 << 20)
 
 /* ---- errors ---- */
@@ -117,7 +116,7 @@ static void describe_failure(struct script *script, int status,
 
 /* ---- the way in ---- */
 
-static enum keeper_status run(struct script *script, lua_CFunction enter,
+enum keeper_status script_enter(struct script *script, lua_CFunction enter,
 	unsigned factor, struct error *err)
 {
 	lua_State *lua = script->lua;
@@ -261,7 +260,8 @@ static enum keeper_status ask(struct script *script, enum callback callback,
 	script->report = report;
 	script->verdict = verdict;
 	script->process = access->process;
-	status = run(script, report ? enter_stepped : enter_access, 1, err);
+	status = script_enter(
+		script, report ? enter_stepped : enter_access, 1, err);
 	script->access = NULL;
 	script->report = NULL;
 	script->verdict = NULL;
@@ -290,7 +290,7 @@ static enum keeper_status script_start(
 	struct script *script = (struct script *)keeper;
 
 	script->callback = CALLBACK_START;
-	return run(script, enter_start, BUDGET_FACTOR, err);
+	return script_enter(script, enter_start, SCRIPT_BUDGET_FACTOR, err);
 }
 
 static enum keeper_status script_finish(
@@ -305,7 +305,7 @@ static enum keeper_status script_finish(
 			script->stats, &script->site_count, &others);
 	script->callback = CALLBACK_FINISH;
 	script->finished = true;
-	status = run(script, enter_finish, BUDGET_FACTOR, err);
+	status = script_enter(script, enter_finish, SCRIPT_BUDGET_FACTOR, err);
 	free(script->sites);
 	script->sites = NULL;
 	script->site_count = 0;
@@ -345,6 +345,21 @@ void script_set_summary(struct keeper *keeper, struct stats *stats,
 
 /* ---- loading ---- */
 
+/* Text only: bytecode can break the interpreter. */
+void script_call_file(lua_State *lua)
+{
+	struct script *script = script_of(lua);
+
+	if (luaL_loadfilex(lua, script->path, "t") != LUA_OK) {
+		/* Of bytecode Lua says no more than that it is. */
+		if (!strstr(lua_tostring(lua, -1), script->path))
+			luaL_error(lua, "%s: %s", script->path,
+				lua_tostring(lua, -1));
+		lua_error(lua);
+	}
+	lua_call(lua, 0, 0);
+}
+
 static int enter_main(lua_State *lua)
 {
 	struct script *script = script_of(lua);
@@ -356,15 +371,7 @@ static int enter_main(lua_State *lua)
 	script_answer_fill(lua);
 	script_keep_fill(lua);
 	script_handle_fill(lua);
-	/* Text only: bytecode can break the interpreter. */
-	if (luaL_loadfilex(lua, script->path, "t") != LUA_OK) {
-		/* Of bytecode Lua says no more than that it is. */
-		if (!strstr(lua_tostring(lua, -1), script->path))
-			luaL_error(lua, "%s: %s", script->path,
-				lua_tostring(lua, -1));
-		lua_error(lua);
-	}
-	lua_call(lua, 0, 0);
+	script_call_file(lua);
 	/* A callback that is no function is told now, not at its access. */
 	for (int i = 0; i < CALLBACK_MAX; i++)
 		if (script_push_callback(lua, script, (enum callback)i, NULL))
@@ -372,7 +379,7 @@ static int enter_main(lua_State *lua)
 	return 0;
 }
 
-static struct script *create(
+struct script *script_create(
 	const char *path, const struct script_options *options)
 {
 	struct script *script = calloc(1, sizeof(*script));
@@ -397,13 +404,13 @@ static struct script *create(
 int script_open(const char *path, const struct script_options *options,
 	struct keeper **out, struct error *err)
 {
-	struct script *script = create(path, options);
+	struct script *script = script_create(path, options);
 	enum keeper_status status;
 
 	if (!script)
 		return error_set(err, -ENOMEM, "out of memory");
 	script->loading = true;
-	status = run(script, enter_main, BUDGET_FACTOR, err);
+	status = script_enter(script, enter_main, SCRIPT_BUDGET_FACTOR, err);
 	script->loading = false;
 	if (status != KEEPER_OK) {
 		keeper_destroy(&script->keeper);

@@ -106,6 +106,22 @@ static inline struct script *script_of(lua_State *lua)
 	return *(struct script **)lua_getextraspace(lua);
 }
 
+/* ---- script.c ---- */
+
+/* A state that nothing has been put into; keeper_destroy() ends it. NULL: no
+ * memory. */
+struct script *script_create(
+	const char *path, const struct script_options *options);
+
+/* Call enter, protected, with factor times the budget. What fails becomes a
+ * sentence with file and line. */
+#define SCRIPT_BUDGET_FACTOR 10 /* main chunk, start, finish */
+enum keeper_status script_enter(struct script *script, lua_CFunction enter,
+	unsigned factor, struct error *err);
+
+/* Run the file of the script; in protected mode. */
+void script_call_file(lua_State *lua);
+
 /* ---- script_sandbox.c: what a script may use ---- */
 
 /* A state with the libraries, hook and limits of options; NULL: no memory. */
