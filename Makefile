@@ -65,6 +65,11 @@ KERNEL_ELF := $(if $(wildcard guest/kernel/*.c),$(BUILD)/guest/kernel.elf)
 $(BUILD)/src/vmm/kernel_elf.S.o: CFLAGS_ALL += $(KERNEL_ELF:%=-DKERNEL_ELF='"%"')
 $(BUILD)/src/vmm/kernel_elf.S.o: $(KERNEL_ELF)
 
+# So is the program that builds described systems.
+SYSTEM_ELF := $(BUILD)/guest/system.elf
+$(BUILD)/src/system/program_elf.S.o: CFLAGS_ALL += -DSYSTEM_ELF='"$(SYSTEM_ELF)"'
+$(BUILD)/src/system/program_elf.S.o: $(SYSTEM_ELF)
+
 $(BUILD)/libcustos.a: $(call obj,$(LIB_SRC))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

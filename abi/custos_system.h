@@ -85,7 +85,7 @@ struct custos_system_step {
 	SYSTEM_STEP(RECIPIENT, 21, 0, 1, 0, "of endpoint object: process a")   \
 	SYSTEM_STEP(THREAD, 22, 0, 1, 0, "of buffer object: process a")        \
 	SYSTEM_STEP(START, 23, 0, 0, 0, "the process may run")                 \
-	SYSTEM_STEP(WAIT, 24, 0, 0, 0, "until the process ends; flags")
+	SYSTEM_STEP(WAIT, 24, 0, 0, 0, "until the process ends")
 
 enum custos_system_op {
 #define SYSTEM_STEP(NAME, number, makes, a, b, what)                           \
@@ -94,9 +94,6 @@ enum custos_system_op {
 #undef SYSTEM_STEP
 	CUSTOS_SYSTEM_OP_MAX
 };
-
-/* Flags of WAIT: its exit code is the machine's, whatever the others do. */
-#define CUSTOS_SYSTEM_MAIN 1u
 
 struct custos_system_cap {
 	uint32_t name; /* what the process will know it by */

@@ -22,6 +22,8 @@ PROGRAMS := $(patsubst guest/programs/%.c,$(GUEST)/%.elf, \
 	$(wildcard guest/programs/*.c)) \
 	$(patsubst guest/programs/%/main.c,$(GUEST)/%.elf, \
 	$(wildcard guest/programs/*/main.c))
+SYSTEM_OBJ := $(patsubst %,$(BUILD)/%.o, \
+	$(wildcard guest/programs/system/*.c))
 USERTESTS_OBJ := $(patsubst %,$(BUILD)/%.o, \
 	$(wildcard guest/programs/usertests/*.c))
 
@@ -63,6 +65,11 @@ $(GUEST)/%.elf: $(BUILD)/guest/programs/%.c.o $(PROGRAM_DEPS)
 $(GUEST)/usertests.elf: $(USERTESTS_OBJ) $(PROGRAM_DEPS)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(PROGRAM_LINK)
+
+# A part of custos, as the kernel is: nobody looks at its symbols.
+$(GUEST)/system.elf: $(SYSTEM_OBJ) $(PROGRAM_DEPS)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(PROGRAM_LINK) -s
 
 guest: $(GUEST)/kernel.elf $(GUEST)/crt0.o $(GUEST)/libcustos-guest.a \
 	$(PROGRAMS)

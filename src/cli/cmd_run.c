@@ -65,8 +65,15 @@ static int open_image(const char *path, struct image **out)
 static int open_images(struct run *run)
 {
 	const struct run_options *o = &run->options;
-	int code = open_image(o->args[0], &run->images[0]);
+	int code;
 
+	if (o->system) {
+		code = run_open_system(run);
+		if (code || !o->kernel)
+			return code;
+		return open_image(o->kernel, &run->kernel);
+	}
+	code = open_image(o->args[0], &run->images[0]);
 	if (code)
 		return code;
 	run->image_count = 1;
@@ -102,6 +109,7 @@ static int open_sink(struct run *run)
 
 static int create_target(struct run *run)
 {
+	const struct image *modules[RUN_PROGRAMS_MAX + 1];
 	struct vmm_config config = VMM_CONFIG_INIT;
 	struct error err = { 0 };
 
@@ -112,6 +120,16 @@ static int create_target(struct run *run)
 	config.kernel = run->kernel;
 	config.modules = (const struct image *const *)run->images;
 	config.module_count = run->image_count;
+	if (run->builder) {
+		modules[0] = run->builder;
+		for (unsigned i = 0; i < run->image_count; i++)
+			modules[i + 1] = run->images[i];
+		config.modules = modules;
+		config.module_count++;
+		config.data = run->description.data;
+		config.data_size = run->description.len;
+		config.data_va = CUSTOS_SYSTEM_VA;
+	}
 	config.devices = run->devices;
 	config.device_count = run->device_count;
 	config.args = (const char *const *)run->options.args;
@@ -380,6 +398,7 @@ static int run_all(struct run *run)
 		open_images, /* who has which symbols */
 		run_open_keepers, /* the script says which ranges it wants */
 		run_add_ranges, /* resolved against the symbols */
+		run_add_system_devices,
 		run_collect_devices, /* ranges say which devices there are */
 		open_sink, /* before the machine: a full disk shows early */
 		run_open_record,
@@ -415,6 +434,7 @@ static void run_fini(struct run *run)
 	for (unsigned i = 0; i < run->image_count; i++)
 		image_close(run->images[i]);
 	image_close(run->kernel);
+	run_close_system(run);
 	run_options_free(&run->options);
 }
 
@@ -424,6 +444,12 @@ int cmd_run(int argc, char **argv)
 	int code = run_options_read(argc, argv, &run.options);
 
 	if (code >= 0) {
+		run_options_free(&run.options);
+		return code;
+	}
+	if (run.options.dry_run || run.options.dot) {
+		code = run_show_system(&run);
+		run_close_system(&run);
 		run_options_free(&run.options);
 		return code;
 	}

@@ -11,6 +11,7 @@
 #include "keeper/range.h"
 #include "keeper/stats.h"
 #include "session/session.h"
+#include "system/system.h"
 #include "vmm/vmm.h"
 
 #define RUN_PROGRAMS_MAX 16
@@ -33,6 +34,11 @@ struct run_status {
 struct run {
 	struct run_options options;
 	struct image *kernel;
+	/* Of a system: what is described, the program that builds it, and
+	 * what this is given. The images are the other programs. */
+	struct system *system;
+	struct image *builder;
+	struct buf description;
 	struct image *images[RUN_PROGRAMS_MAX];
 	unsigned image_count;
 	struct keeper *keeper; /* the script, or the one that passes */
@@ -70,6 +76,13 @@ void run_status_write(struct run *run, const char *text, size_t len);
 /* The guest's console, when it shares the terminal with the status line. */
 bool run_status_wants_console(const struct run *run);
 void run_status_console(void *ctx, const void *bytes, size_t len);
+
+/* run_system.c; exit codes as below. */
+int run_open_system(struct run *run);
+int run_show_system(struct run *run); /* instead of a run */
+/* Devices that the description names. */
+int run_add_system_devices(struct run *run);
+void run_close_system(struct run *run);
 
 /* run_keepers.c: each returns an exit code, CLI_OK to go on; what is wrong has
  * been said. */

@@ -15,7 +15,7 @@
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
 	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_NO_TABLE_SHARING, OPT_REP, OPT_WHEN, OPT_PLUGIN,
-	OPT_COST, OPT_REGS, OPT_STACKS,
+	OPT_COST, OPT_DRY_RUN, OPT_DOT, OPT_REGS, OPT_STACKS,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
 static const struct option own_options[] = {
@@ -37,6 +37,8 @@ static const struct option own_options[] = {
 	{ "default", required_argument, NULL, OPT_DEFAULT },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "trust-script", no_argument, NULL, OPT_TRUST },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "dot", no_argument, NULL, OPT_DOT },
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
 	{ "virtual-time", no_argument, NULL, OPT_VIRTUAL_TIME },
 	{ "no-table-sharing", no_argument, NULL, OPT_NO_TABLE_SHARING },
@@ -47,10 +49,13 @@ static const struct option own_options[] = {
 
 static const char help_start[] =
 	"Usage: custos run [OPTIONS] PROGRAM [ARG...]\n"
+	"       custos run [OPTIONS] SYSTEM.lua [ARG...]\n"
 	"\n"
 	"Run PROGRAM, a static ELF executable made with custos's guest library,\n"
 	"in a virtual machine. Every load, store and fetch that touches a kept\n"
 	"byte is decided by a keeper, or printed when there is no script.\n"
+	"SYSTEM.lua describes a system of several programs, memory they share and\n"
+	"who may do what with it; see custos-system(5).\n"
 	"\n"
 	"  -k, --keep RANGE      keep these bytes; may be given many times:\n"
 	"                        [PROGRAM!]SYMBOL, SYMBOL.MEMBER[N].MEMBER,\n"
@@ -85,6 +90,9 @@ static const char help_end[] =
 	"                        same run every time\n"
 	"      --no-table-sharing\n"
 	"                        mapping tables of each process its own\n"
+	"      --dry-run         check SYSTEM.lua and print what it describes, with\n"
+	"                        --json as JSON; nothing runs\n"
+	"      --dot             the same as a graph for Graphviz\n"
 	"      --kernel FILE     another guest kernel than the built-in one\n"
 	"  -q, --quiet           no summary\n"
 	"  -h, --help            this text\n"
@@ -288,6 +296,12 @@ static int take(int option, struct run_options *o)
 	case OPT_NO_TABLE_SHARING:
 		o->no_table_sharing = true;
 		break;
+	case OPT_DRY_RUN:
+		o->dry_run = true;
+		break;
+	case OPT_DOT:
+		o->dot = true;
+		break;
 	case OPT_KERNEL:
 		o->kernel = optarg;
 		break;
@@ -319,6 +333,13 @@ static void make_options(struct option *out)
 	out[n] = (struct option){ 0 };
 }
 
+static bool has_suffix(const char *text, const char *suffix)
+{
+	size_t len = strlen(text), suffix_len = strlen(suffix);
+
+	return len > suffix_len && !strcmp(text + len - suffix_len, suffix);
+}
+
 int run_options_read(int argc, char **argv, struct run_options *out)
 {
 	struct option long_options[LONG_OPTIONS_MAX];
@@ -344,6 +365,11 @@ int run_options_read(int argc, char **argv, struct run_options *out)
 		return cmd_usage_error("run",
 			"--%s needs -r FILE, where to record them",
 			out->record_regs ? "regs" : "stacks");
+	out->system = has_suffix(argv[optind], ".lua");
+	if ((out->dry_run || out->dot) && !out->system)
+		return cmd_usage_error("run",
+			"--%s wants a system description, a file NAME.lua",
+			out->dry_run ? "dry-run" : "dot");
 	out->line = argv;
 	out->args = argv + optind;
 	out->arg_count = (unsigned)(argc - optind);

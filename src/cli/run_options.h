@@ -33,6 +33,8 @@ struct run_options {
 	const char *record; /* -r; NULL: nothing is recorded */
 	bool record_regs, record_stacks;
 	const char *kernel; /* --kernel; NULL: the built-in one */
+	bool system; /* PROGRAM is a system description */
+	bool dry_run, dot; /* of a system: only show it */
 	bool json, print, quiet, trusted, virtual_time, joined, cost;
 	bool no_table_sharing;
 	unsigned cpus;

@@ -150,7 +150,7 @@ static bool parse_units(
 static uint64_t read_units(lua_State *lua, struct statement *s,
 	const struct unit *units, const char *example)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
 	if (lua_type(lua, -1) == LUA_TNUMBER) {
 		value = read_number(lua, s);

@@ -77,8 +77,6 @@ static void add_label(struct dot *d, const struct system_object *o)
 			add_quoted(d->out, o->args[i].bytes);
 		}
 	}
-	if (o->kind == SYSTEM_BANK && o->limit)
-		buf_printf(d->out, "\\n%" PRIu64 " frames", o->limit);
 	if (o->kind == SYSTEM_NOTICE)
 		buf_printf(d->out, "\\n0x%" PRIx64, o->payload);
 }
@@ -87,8 +85,8 @@ static bool is_shown(struct dot *d, const struct system_object *o)
 {
 	if (o->kind == SYSTEM_PROGRAM)
 		return false; /* in the label of its processes */
-	if (o->line)
-		return true;
+	if (o->line && o->kind != SYSTEM_BANK)
+		return true; /* a bank is a box; it is a thing if it is used */
 	for (uint32_t i = 0; i < d->system->count; i++) {
 		const struct system_object *p = d->system->objects[i];
 
@@ -96,6 +94,8 @@ static bool is_shown(struct dot *d, const struct system_object *o)
 			if (system_object(d->system, p->caps[n].object) == o)
 				return true;
 		if (system_object(d->system, p->pays) == o)
+			return true;
+		if (p == o && p->keeper.object != SYSTEM_NONE)
 			return true;
 	}
 	return false;
@@ -148,9 +148,12 @@ static void add_members(struct dot *d, const struct system_object *bank)
 static void add_bank(struct dot *d, const struct system_object *bank)
 {
 	buf_printf(d->out,
-		"\tsubgraph \"cluster %s\" {\n\tlabel=\"bank %s\"; "
-		"style=dotted; fontcolor=\"#666666\"; color=\"#666666\";\n",
-		bank->name, bank->name);
+		"\tsubgraph \"cluster %s\" {\n\tlabel=\"bank %s", bank->name,
+		bank->name);
+	if (bank->limit)
+		buf_printf(d->out, ", %" PRIu64 " frames", bank->limit);
+	buf_add_str(d->out,
+		"\"; style=dotted; fontcolor=\"#666666\"; color=\"#666666\";\n");
 	add_node(d, bank);
 	add_members(d, bank);
 	buf_add_str(d->out, "\t}\n");

@@ -438,14 +438,22 @@ static void add_start(struct packer *p)
 		add_step(p, step_init(p, CUSTOS_SYSTEM_START));
 }
 
+static bool has_main(const struct system *system)
+{
+	for (uint32_t i = 0; i < system->count; i++)
+		if (system->objects[i]->main)
+			return true;
+	return false;
+}
+
+/* All but services, or the one that is main. */
 static void add_wait(struct packer *p)
 {
-	struct custos_system_step step = step_init(p, CUSTOS_SYSTEM_WAIT);
+	const struct system_object *o = p->object;
 
-	if (p->object->kind != SYSTEM_PROCESS || p->object->service)
-		return;
-	step.flags = p->object->main ? CUSTOS_SYSTEM_MAIN : 0;
-	add_step(p, step);
+	if (o->kind == SYSTEM_PROCESS &&
+		(has_main(p->system) ? o->main : !o->service))
+		add_step(p, step_init(p, CUSTOS_SYSTEM_WAIT));
 }
 
 /* ordered: objects as they can be made, else as they are written. */

@@ -55,8 +55,10 @@ static void print_facts(const struct system *system,
 			": %" PRIu64 " frames, at least %" PRIu64 " needed",
 			o->limit, o->frames);
 	else if (o->kind == SYSTEM_BANK)
-		buf_printf(out, ": no limit, at least %" PRIu64
-			" frames needed", o->frames);
+		buf_printf(out,
+			": %s, at least %" PRIu64 " frames needed",
+			o->line ? "no limit" : "all of the machine",
+			o->frames);
 	if (o->kind == SYSTEM_ENTRY)
 		buf_printf(out, ": payload %" PRIu64, o->payload);
 	if (o->kind == SYSTEM_NOTICE)

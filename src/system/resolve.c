@@ -58,7 +58,11 @@ static int wrong_kind(struct resolver *r, const char *what,
 {
 	struct buf wanted = BUF_INIT;
 	const char *between = "";
+	char line[40] = ", which is always there";
 	int ret;
+
+	if (found->line)
+		snprintf(line, sizeof(line), " (line %u)", found->line);
 
 	for (int i = 0; i < SYSTEM_KIND_MAX && want < UINT32_MAX; i++) {
 		uint32_t after = want >> (i + 1);
@@ -70,10 +74,10 @@ static int wrong_kind(struct resolver *r, const char *what,
 		between = after & (after - 1) ? ", " : " or ";
 	}
 	ret = system_fail(r->system, r->object->line, r->err,
-		"%s `%s': %s must be %s; `%s' is %s (line %u)",
+		"%s `%s': %s must be %s; `%s' is %s%s",
 		system_kind_name(r->object->kind), r->object->name, what,
 		buf_str(&wanted), found->name, system_kind_phrase(found->kind),
-		found->line);
+		line);
 	buf_fini(&wanted);
 	return ret;
 }

@@ -231,6 +231,10 @@ void system_print_dot(const struct system *system, struct buf *out);
 
 /* ---- what the guest gets ---- */
 
+/* The program that builds a system, an ELF file inside custos. */
+extern const uint8_t system_program_elf[];
+extern const uint8_t system_program_elf_end[];
+
 /* The description, struct custos_system first, into out; flags:
  * CUSTOS_SYSTEM_*. -E2BIG, -ENOMEM. */
 int system_pack(const struct system *system, uint32_t flags, struct buf *out,

@@ -232,6 +232,27 @@ static int load_module(
 	return 0;
 }
 
+/* As if the file of module 0 had one segment more. */
+static int load_data(struct loader *l, struct custos_module *module)
+{
+	const struct vmm_config *config = l->config;
+	const struct image_segment segment = {
+		.address = config->data_va,
+		.mem_size = config->data_size,
+		.file_size = config->data_size,
+		.data = config->data,
+		.flags = IMAGE_READ,
+	};
+
+	if (!config->data_size)
+		return 0;
+	if (module->segment_count == CUSTOS_SEGMENTS_MAX)
+		return error_set(l->err, -EINVAL,
+			"%s: too many segments to be given data", module->name);
+	return load_module_segment(l, module->name, &segment,
+		&module->segments[module->segment_count++]);
+}
+
 /* ---- boot info ---- */
 
 static int fill_args(struct loader *l)
@@ -344,6 +365,8 @@ static int place_all(struct loader *l)
 	for (unsigned i = 0; i < l->config->module_count; i++) {
 		rc = load_module(l, l->config->modules[i],
 			&l->info->modules[i]);
+		if (!rc && i == 0)
+			rc = load_data(l, &l->info->modules[0]);
 		if (rc)
 			return rc;
 	}

@@ -31,6 +31,9 @@ struct vmm_config {
 	unsigned device_count;
 	const char *const *args; /* of module 0, its name first */
 	unsigned arg_count;
+	/* Module 0 finds these bytes, read-only, at data_va, a page. */
+	const void *data;
+	uint64_t data_size, data_va;
 	/* Time is counted in kernel entries: see CUSTOS_BOOT_VIRTUAL_TIME. */
 	bool virtual_time;
 	/* See CUSTOS_BOOT_NO_SHARING. */
