@@ -29,7 +29,7 @@
 enum insn_method {
 	INSN_EXECUTE, /* exec_plan() and exec_run() do it */
 	INSN_STEP, /* decodes, but only the CPU can do it: single-step it */
-	INSN_NO_ACCESS, /* touches no data memory (may still be stepped) */
+	INSN_NO_ACCESS, /* touches no data memory, and only the CPU can do it */
 	INSN_METHOD_MAX
 };
 

@@ -43,6 +43,16 @@ enum decode_form {
 	FORM_SCATTER,
 	FORM_XSAVE,
 	FORM_XRSTOR,
+	/* No data memory: */
+	FORM_REGISTER, /* through the thunk */
+	FORM_NOP, /* hints, fences, endbr */
+	FORM_LEA, /* the address is operands[0], which is not counted */
+	FORM_DIRECTION, /* cld, std */
+	FORM_UNDEFINED, /* ud0, ud1, ud2 */
+	FORM_JMP_REL,
+	FORM_JMP_REG,
+	FORM_JCC, /* internal.reg: the condition */
+	FORM_LOOP, /* internal.reg: the opcode's low bits; jrcxz is 3 */
 	FORM_MAX
 };
 
@@ -89,7 +99,10 @@ struct encoding {
 	uint8_t modrm;
 	uint8_t operands_end; /* behind ModRM, SIB and displacement */
 	bool has_rex; /* a live one, right before opcode */
-	bool reg_is_gpr, vreg_is_gpr; /* ... of 16 or more bits, or low byte */
+	/* ... of 16 or more bits, or low byte */
+	bool reg_is_gpr, vreg_is_gpr, rm_is_gpr;
+	bool has_modrm; /* else rm is in the low bits of... */
+	uint8_t opcode_reg; /* ...the byte here; 0: nowhere */
 };
 
 /*
@@ -97,6 +110,9 @@ struct encoding {
  * memory operand is [base]. Needs bytes, length, internal.{reg, vreg}.
  */
 void rewrite_insn(const struct encoding *encoding, struct insn *out);
+
+/* The same for one without memory operand: internal.base is NO_SUBSTITUTE. */
+void rewrite_register(const struct encoding *encoding, struct insn *out);
 
 /* The same for an instruction whose implied operand is [rdi]. */
 void rewrite_implied(const struct encoding *encoding, struct insn *out);

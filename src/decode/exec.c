@@ -49,6 +49,15 @@ static const struct form_ops *const forms[FORM_MAX] = {
 	[FORM_SCATTER] = &form_scatter,
 	[FORM_XSAVE] = &form_xsave,
 	[FORM_XRSTOR] = &form_xrstor,
+	[FORM_REGISTER] = &form_register,
+	[FORM_NOP] = &form_nop,
+	[FORM_LEA] = &form_lea,
+	[FORM_DIRECTION] = &form_direction,
+	[FORM_UNDEFINED] = &form_undefined,
+	[FORM_JMP_REL] = &form_jump,
+	[FORM_JMP_REG] = &form_jump,
+	[FORM_JCC] = &form_jcc,
+	[FORM_LOOP] = &form_loop,
 };
 
 /* ---- life ---- */
@@ -341,7 +350,7 @@ static void repair_x87(struct exec *exec, const uint8_t *scratch)
 	memcpy(&fdp, area + FDP_OFFSET, sizeof(fdp));
 	if (fip == code)
 		memcpy(area + FIP_OFFSET, &exec->regs->rip, sizeof(fip));
-	moved = fdp == (uint64_t)(uintptr_t)scratch;
+	moved = scratch && fdp == (uint64_t)(uintptr_t)scratch;
 	/* The opcode holds ModRM. */
 	if (fip == code &&
 		(moved || memcmp(area + FOP_OFFSET, before + FOP_OFFSET, 2)))
@@ -362,7 +371,9 @@ static void load_frame(struct exec *exec, uint8_t *scratch)
 	if (insn->internal.substitute != NO_SUBSTITUTE)
 		frame->gpr[insn->internal.substitute] =
 			exec->regs->gpr[ARCH_RSP];
-	frame->gpr[insn->internal.base] = (uint64_t)(uintptr_t)scratch;
+	if (insn->internal.base != NO_SUBSTITUTE)
+		frame->gpr[insn->internal.base] =
+			(uint64_t)(uintptr_t)scratch;
 	if (exec->alignment_check)
 		flags |= exec->regs->rflags & ARCH_RFLAGS_AC;
 	frame->flags = flags | ARCH_RFLAGS_FIXED;
@@ -375,8 +386,9 @@ static void take_frame(struct exec *exec)
 	struct thunk_frame *frame = &exec->frame;
 
 	memcpy(exec->out.gpr, frame->gpr, sizeof(frame->gpr));
-	exec->out.gpr[insn->internal.base] =
-		exec->regs->gpr[insn->internal.base];
+	if (insn->internal.base != NO_SUBSTITUTE)
+		exec->out.gpr[insn->internal.base] =
+			exec->regs->gpr[insn->internal.base];
 	exec->out.gpr[ARCH_RSP] = exec->regs->gpr[ARCH_RSP];
 	if (insn->internal.substitute != NO_SUBSTITUTE) {
 		exec->out.gpr[ARCH_RSP] =

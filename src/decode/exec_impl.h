@@ -160,7 +160,8 @@ extern const struct form_ops form_plain, form_bit, form_maskmov, form_xchg,
 	form_flush, form_push, form_pop, form_push_mem, form_pop_mem,
 	form_pop_flags, form_call, form_call_mem, form_jmp_mem, form_ret,
 	form_leave, form_enter, form_string, form_gather, form_scatter,
-	form_xsave, form_xrstor;
+	form_xsave, form_xrstor, form_register, form_nop, form_lea,
+	form_direction, form_undefined, form_jump, form_jcc, form_loop;
 
 /* Raise a fault without an address. */
 enum exec_status exec_raise(struct exec *exec, enum arch_vector vector);
@@ -199,7 +200,11 @@ uint64_t exec_get_reg(const struct exec *exec, unsigned reg, unsigned size);
 void exec_set_reg(
 	struct exec *exec, unsigned reg, unsigned size, uint64_t value);
 
-/* Run the displaced code with its operand, size bytes, at scratch. */
+/* Go to target; #GP where no code can be. */
+enum exec_status exec_branch(struct exec *exec, uint64_t target);
+
+/* Run the displaced code with its operand, size bytes, at scratch; NULL: it
+ * has none. */
 enum exec_status exec_thunk(struct exec *exec, uint8_t *scratch);
 /* Where in scratch an operand at this address goes. */
 uint8_t *exec_place(struct exec *exec, uint64_t address);

@@ -20,7 +20,7 @@ static unsigned width(const struct exec *exec)
 	return exec->insn->internal.width;
 }
 
-static enum exec_status branch(struct exec *exec, uint64_t target)
+enum exec_status exec_branch(struct exec *exec, uint64_t target)
 {
 	if (width(exec) == 2)
 		target &= 0xffff;
@@ -89,7 +89,7 @@ static enum exec_status run_call(struct exec *exec)
 		exec->regs->gpr[exec->insn->internal.rm];
 
 	push(exec, &exec->accesses[0], next);
-	return branch(exec, target);
+	return exec_branch(exec, target);
 }
 
 const struct form_ops form_call = { .plan = plan_push, .run = run_call };
@@ -97,7 +97,7 @@ const struct form_ops form_call = { .plan = plan_push, .run = run_call };
 static enum exec_status run_call_mem(struct exec *exec)
 {
 	push(exec, &exec->accesses[1], exec->out.rip);
-	return branch(exec, exec_load(&exec->accesses[0]));
+	return exec_branch(exec, exec_load(&exec->accesses[0]));
 }
 
 const struct form_ops form_call_mem = { .plan = plan_push_mem, .run = run_call_mem };
@@ -109,7 +109,7 @@ static enum exec_status plan_jmp_mem(struct exec *exec)
 
 static enum exec_status run_jmp_mem(struct exec *exec)
 {
-	return branch(exec, exec_load(&exec->accesses[0]));
+	return exec_branch(exec, exec_load(&exec->accesses[0]));
 }
 
 const struct form_ops form_jmp_mem = { .plan = plan_jmp_mem, .run = run_jmp_mem };
@@ -181,7 +181,7 @@ static enum exec_status run_ret(struct exec *exec)
 	uint64_t target = pop(exec);
 
 	exec->out.gpr[ARCH_RSP] += (uint64_t)exec->insn->internal.immediate;
-	return branch(exec, target);
+	return exec_branch(exec, target);
 }
 
 const struct form_ops form_ret = { .plan = plan_pop, .run = run_ret };

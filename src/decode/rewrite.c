@@ -76,24 +76,34 @@ static void add_prefixes(const struct encoding *e, struct insn *out)
 		add(out, out->bytes[e->opcode - 1] & 0xfc);
 }
 
+static bool is_long_vex(const struct encoding *e, const struct insn *out)
+{
+	return e->kind == ENCODING_VEX && out->bytes[e->opcode] != 0xc5;
+}
+
+/* vvvv, inverted, sits in bits 3..6 of the byte with pp. */
+static void replace_vvvv(
+	const struct encoding *e, const struct insn *out, uint8_t *code)
+{
+	uint8_t vreg = out->internal.substitute;
+
+	code += is_long_vex(e, out) || e->kind == ENCODING_EVEX ? 2 : 1;
+	*code = (uint8_t)((*code & 0x87) | ((~vreg & 15) << 3));
+}
+
 /* From the opcode (or vector prefix) up to ModRM. */
 static void add_opcode(const struct encoding *e, struct insn *out)
 {
 	size_t start = out->internal.code_len;
 	uint8_t *code = out->internal.code + start;
-	bool long_vex = e->kind == ENCODING_VEX && out->bytes[e->opcode] != 0xc5;
-	uint8_t vreg = out->internal.substitute;
 
 	for (size_t i = e->opcode; i < e->modrm; i++)
 		add(out, out->bytes[i]);
-	if (e->kind == ENCODING_EVEX || long_vex) /* inverted X and B */
+	if (e->kind == ENCODING_EVEX || is_long_vex(e, out)) /* inverted X and B */
 		code[1] |= 0x60;
-	if (vreg == NO_SUBSTITUTE || !e->vreg_is_gpr ||
-		out->internal.vreg != SP)
-		return;
-	/* vvvv, inverted, sits in bits 3..6 of the byte with pp. */
-	code = code + (long_vex || e->kind == ENCODING_EVEX ? 2 : 1);
-	*code = (uint8_t)((*code & 0x87) | ((~vreg & 15) << 3));
+	if (out->internal.substitute != NO_SUBSTITUTE && e->vreg_is_gpr &&
+		out->internal.vreg == SP)
+		replace_vvvv(e, out, code);
 }
 
 static void add_operand(const struct encoding *e, struct insn *out)
@@ -131,6 +141,54 @@ void rewrite_implied(const struct encoding *encoding, struct insn *out)
 			out->bytes[encoding->opcode - 1];
 	for (size_t i = encoding->opcode; i < out->length; i++)
 		add(out, out->bytes[i]);
+	out->internal.hash = hash_code(out->internal.code);
+}
+
+static void replace(uint8_t *byte, unsigned shift, uint8_t reg)
+{
+	*byte = (uint8_t)((*byte & ~(7u << shift)) | (unsigned)reg << shift);
+}
+
+/* Put the substitute where rsp is named; code is what stands at the
+ * encoding's opcode. */
+static void replace_rsp(
+	const struct encoding *e, struct insn *out, uint8_t *code)
+{
+	uint8_t substitute = out->internal.substitute;
+
+	if (e->rm_is_gpr && out->internal.rm == SP)
+		replace(&code[(e->has_modrm ? e->modrm : e->opcode_reg) -
+				e->opcode],
+			0, substitute);
+	if (e->reg_is_gpr && out->internal.reg == SP)
+		replace(&code[e->modrm - e->opcode], 3, substitute);
+	if (e->vreg_is_gpr && out->internal.vreg == SP)
+		replace_vvvv(e, out, code);
+}
+
+void rewrite_register(const struct encoding *e, struct insn *out)
+{
+	static const uint8_t substitutes[] = { 5, 6, 7, 3 };
+	uint8_t *code;
+
+	memset(out->internal.code, 0, sizeof(out->internal.code));
+	out->internal.code_len = 0;
+	out->internal.base = NO_SUBSTITUTE;
+	out->internal.substitute = NO_SUBSTITUTE;
+	add_prefixes(e, out);
+	if (e->has_rex) /* X and B extend registers here */
+		out->internal.code[out->internal.code_len - 1] =
+			out->bytes[e->opcode - 1];
+	code = out->internal.code + out->internal.code_len;
+	for (size_t i = e->opcode; i < out->length; i++)
+		add(out, out->bytes[i]);
+	if ((e->reg_is_gpr && out->internal.reg == SP) ||
+		(e->vreg_is_gpr && out->internal.vreg == SP) ||
+		(e->rm_is_gpr && out->internal.rm == SP)) {
+		out->internal.substitute = pick(out, substitutes,
+			sizeof(substitutes), out->internal.rm & 15);
+		replace_rsp(e, out, code);
+	}
 	out->internal.hash = hash_code(out->internal.code);
 }
 

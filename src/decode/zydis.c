@@ -126,6 +126,7 @@ static const bool executable_sets[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
 	[ZYDIS_ISA_SET_BMI1] = true,
 	[ZYDIS_ISA_SET_BMI2] = true,
 	[ZYDIS_ISA_SET_F16C] = true,
+	[ZYDIS_ISA_SET_FCMOV] = true,
 	[ZYDIS_ISA_SET_FMA] = true,
 	[ZYDIS_ISA_SET_FMA4] = true,
 	[ZYDIS_ISA_SET_GFNI] = true,
@@ -288,17 +289,37 @@ static enum decode_form by_first_operand(const struct view *view,
 	return FORM_NONE;
 }
 
+/* By opcode: names are many. */
+static enum decode_form condition_form(const ZydisDecodedInstruction *insn)
+{
+	if (insn->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
+		insn->operand_width == 16)
+		return FORM_NONE;
+	if (insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+		(insn->opcode & 0xf0) == 0x70)
+		return FORM_JCC;
+	if (insn->opcode_map == ZYDIS_OPCODE_MAP_0F &&
+		(insn->opcode & 0xf0) == 0x80)
+		return FORM_JCC;
+	if (insn->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+		(insn->opcode & 0xfc) == 0xe0)
+		return FORM_LOOP;
+	return FORM_NONE;
+}
+
 static enum decode_form branch_form(const struct view *view)
 {
 	if (view->insn.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 		return FORM_NONE;
+	if (view->insn.meta.category == ZYDIS_CATEGORY_COND_BR)
+		return condition_form(&view->insn);
 	switch (view->insn.mnemonic) {
 	case ZYDIS_MNEMONIC_CALL:
 		return by_first_operand(
 			view, FORM_CALL_REG, FORM_CALL_MEM, FORM_CALL_REL);
 	case ZYDIS_MNEMONIC_JMP:
 		return by_first_operand(
-			view, FORM_NONE, FORM_JMP_MEM, FORM_NONE);
+			view, FORM_JMP_REG, FORM_JMP_MEM, FORM_JMP_REL);
 	case ZYDIS_MNEMONIC_RET:
 		return FORM_RET;
 	default:
@@ -456,6 +477,79 @@ static enum decode_form form_of(const struct view *view)
 	return is_plain(view) ? FORM_PLAIN : FORM_NONE;
 }
 
+/* ---- without data memory ---- */
+
+/* More of the sets that have been there from the start. */
+static bool is_register_computation(const ZydisDecodedInstruction *insn)
+{
+	switch (insn->meta.category) {
+	case ZYDIS_CATEGORY_CONVERT:
+	case ZYDIS_CATEGORY_FLAGOP:
+		break;
+	default:
+		return is_base_computation(insn);
+	}
+	switch (insn->meta.isa_set) {
+	case ZYDIS_ISA_SET_I86:
+	case ZYDIS_ISA_SET_I386:
+	case ZYDIS_ISA_SET_LONGMODE:
+	case ZYDIS_ISA_SET_LAHF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Does it name rsp where its encoding does not? */
+static bool has_hidden_rsp(const struct view *view)
+{
+	for (unsigned i = 0; i < view->insn.operand_count; i++) {
+		const ZydisDecodedOperand *o = &view->operands[i];
+
+		if (o->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+			o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+			ZydisRegisterGetLargestEnclosing(
+				ZYDIS_MACHINE_MODE_LONG_64, o->reg.value) ==
+				ZYDIS_REGISTER_RSP)
+			return true;
+	}
+	return false;
+}
+
+static bool has_memory_operand(const struct view *view)
+{
+	for (unsigned i = 0; i < view->insn.operand_count; i++)
+		if (view->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			return true;
+	return false;
+}
+
+static enum decode_form register_form(const struct view *view)
+{
+	const ZydisDecodedInstruction *insn = &view->insn;
+
+	switch (insn->mnemonic) {
+	case ZYDIS_MNEMONIC_LEA:
+		return FORM_LEA;
+	case ZYDIS_MNEMONIC_CLD:
+	case ZYDIS_MNEMONIC_STD:
+		return FORM_DIRECTION;
+	case ZYDIS_MNEMONIC_UD0:
+	case ZYDIS_MNEMONIC_UD1:
+	case ZYDIS_MNEMONIC_UD2:
+		return FORM_UNDEFINED;
+	default:
+		break;
+	}
+	if ((executable_sets[insn->meta.isa_set] ||
+		    insn->meta.category == ZYDIS_CATEGORY_X87_ALU ||
+		    is_register_computation(insn)) &&
+		!has_memory_operand(view) && has_only_data_registers(view) &&
+		!has_hidden_rsp(view))
+		return FORM_REGISTER;
+	return FORM_NONE;
+}
+
 /*
  * Correction: decoded with a memory operand, but nothing is read or written
  * and nothing can fault there.
@@ -468,6 +562,17 @@ static bool is_hint(const ZydisDecodedInstruction *insn)
 	case ZYDIS_CATEGORY_CLDEMOTE:
 	case ZYDIS_CATEGORY_WIDENOP:
 	case ZYDIS_CATEGORY_NOP:
+		return true;
+	default:
+		break;
+	}
+	switch (insn->mnemonic) {
+	case ZYDIS_MNEMONIC_PAUSE:
+	case ZYDIS_MNEMONIC_ENDBR32:
+	case ZYDIS_MNEMONIC_ENDBR64:
+	case ZYDIS_MNEMONIC_LFENCE:
+	case ZYDIS_MNEMONIC_MFENCE:
+	case ZYDIS_MNEMONIC_SFENCE:
 		return true;
 	default:
 		return false;
@@ -755,6 +860,19 @@ static void fix_vsib(const struct view *view, struct insn *out)
 	m->conditional = true;
 }
 
+/* The address that lea computes. */
+static void fix_lea(const struct view *view, struct insn *out)
+{
+	set_width(out, view->insn.operand_width / 8);
+	for (unsigned i = 0; i < view->insn.operand_count; i++)
+		if (view->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+			add_operand(view, &view->operands[i], out);
+			break;
+		}
+	out->operands[0].segment = INSN_SEGMENT_NONE;
+	out->operand_count = 0;
+}
+
 static void fix_moffs(const struct view *view, struct insn *out)
 {
 	set_width(out, out->operands[0].size);
@@ -942,7 +1060,11 @@ static bool needs_xstate(const struct view *view, enum decode_form form)
 		form == FORM_XSAVE || form == FORM_XRSTOR ||
 		form == FORM_MASKMOV)
 		return true;
-	return form == FORM_PLAIN &&
+	/* fcomi is in a set with integer instructions. */
+	if (form == FORM_REGISTER &&
+		view->insn.meta.category == ZYDIS_CATEGORY_X87_ALU)
+		return true;
+	return (form == FORM_PLAIN || form == FORM_REGISTER) &&
 		executable_sets[view->insn.meta.isa_set] &&
 		!is_integer_only(view->insn.mnemonic) &&
 		!is_integer_set(view->insn.meta.isa_set);
@@ -976,6 +1098,7 @@ static struct encoding encoding_of(const struct view *view, const uint8_t *bytes
 		e.opcode = i;
 		e.has_rex = i && (bytes[i - 1] & 0xf0) == 0x40;
 	}
+	e.has_modrm = insn->attributes & ZYDIS_ATTRIB_HAS_MODRM;
 	e.operands_end = (uint8_t)(e.modrm + 1);
 	if (insn->attributes & ZYDIS_ATTRIB_HAS_SIB)
 		e.operands_end++;
@@ -1027,6 +1150,10 @@ static void set_registers(
 		case ZYDIS_OPERAND_ENCODING_MODRM_RM:
 		case ZYDIS_OPERAND_ENCODING_OPCODE:
 			out->internal.rm = operand_register(o);
+			e->rm_is_gpr = is_low_gpr(o);
+			e->opcode_reg = (uint8_t)(e->opcode +
+				(view->insn.opcode_map ==
+					ZYDIS_OPCODE_MAP_0F));
 			break;
 		default:
 			break;
@@ -1046,6 +1173,9 @@ static void set_displaced(
 		break;
 	case FORM_MASKMOV:
 		rewrite_implied(e, out);
+		break;
+	case FORM_REGISTER:
+		rewrite_register(e, out);
 		break;
 	default:
 		break;
@@ -1114,6 +1244,25 @@ static void set_details(const struct view *view, struct insn *out)
 	case FORM_XCHG:
 		set_width(out, out->operands[0].size);
 		break;
+	case FORM_LEA:
+		fix_lea(view, out);
+		break;
+	case FORM_UNDEFINED:
+		out->operand_count = 0;
+		break;
+	case FORM_JCC:
+		out->internal.reg = view->insn.opcode & 15;
+		break;
+	case FORM_LOOP:
+		out->internal.reg = view->insn.opcode & 3;
+		break;
+	case FORM_DIRECTION:
+		out->internal.reg = view->insn.opcode & 1;
+		break;
+	case FORM_JMP_REL:
+	case FORM_JMP_REG:
+		set_width(out, view->insn.operand_width / 8);
+		break;
 	default:
 		break;
 	}
@@ -1136,7 +1285,9 @@ static void set_flags(const struct view *view, struct insn *out)
 		out->internal.form == FORM_XCHG;
 	out->branches = view->insn.meta.branch_type != ZYDIS_BRANCH_TYPE_NONE;
 	out->needs_xstate = needs_xstate(view, out->internal.form);
-	out->internal.x87 = view->insn.meta.category == ZYDIS_CATEGORY_X87_ALU;
+	out->internal.x87 =
+		view->insn.meta.category == ZYDIS_CATEGORY_X87_ALU ||
+		view->insn.meta.category == ZYDIS_CATEGORY_FCMOV;
 	out->internal.converts =
 		view->insn.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PH ||
 		view->insn.mnemonic == ZYDIS_MNEMONIC_VCVTPS2PHX;
@@ -1167,9 +1318,12 @@ static void set_method(const struct view *view, struct insn *out)
 	enum decode_form form = is_system(&view->insn) ? FORM_NONE :
 							 form_of(view);
 
+	if (form == FORM_NONE && !is_system(&view->insn))
+		form = register_form(view);
 	if (is_hint(&view->insn)) {
 		out->operand_count = 0;
-		out->method = INSN_NO_ACCESS;
+		out->method = INSN_EXECUTE;
+		out->internal.form = FORM_NOP;
 	} else if (form != FORM_NONE) {
 		out->method = INSN_EXECUTE;
 		out->internal.form = (uint8_t)form;

@@ -38,12 +38,16 @@ static enum carried consequence(struct worker *w, struct event *event)
 		return CARRIED_FAULT;
 	case VERDICT_STEP:
 		event->outcome = OUTCOME_STEP;
-		return CARRIED_STEP;
+		return w->emulation ? CARRIED_DONE : CARRIED_STEP;
 	case VERDICT_STOP:
 		event->outcome = OUTCOME_STOP;
 		return CARRIED_STOP;
 	case VERDICT_HOLD:
-		return hold_process(w);
+		if (!w->emulation)
+			return hold_process(w);
+		/* The kernel waits for us; it could let nobody run. */
+		event->verdict.kind = event->link->fallback;
+		return consequence(w, event);
 	case VERDICT_GRANT:
 		grant_give(w, event);
 		return CARRIED_DONE;
@@ -98,7 +102,7 @@ static enum carried serve_fetch(struct worker *w, struct event *event)
 }
 
 /* Before anything runs: fetches and loads. */
-static enum carried ask_reads(struct worker *w)
+enum carried access_ask_reads(struct worker *w)
 {
 	for (size_t i = 0; i < w->event_count; i++) {
 		struct event *event = &w->events[i];
@@ -129,13 +133,15 @@ static enum carried set_xstate(struct worker *w)
 	const struct arch_xstate *xstate = exec_xstate(w->exec);
 	struct error err;
 
+	if (w->emulation)
+		return CARRIED_DONE; /* it is taken with the registers */
 	if (!xstate || !target_thread_set_xstate(w->thread, xstate, &err))
 		return CARRIED_DONE;
 	session_say(w->session, "custos: %s\n", err.text);
 	return CARRIED_STOP;
 }
 
-static enum carried run(struct worker *w)
+enum carried access_run(struct worker *w)
 {
 	enum exec_status status = w->lane_faults ?
 		exec_run_lanes(w->exec, w->access_count) :
@@ -156,7 +162,7 @@ static enum carried run(struct worker *w)
 }
 
 /* With the results known: stores and read-modify-writes. */
-static enum carried ask_writes(struct worker *w)
+enum carried access_ask_writes(struct worker *w)
 {
 	bool rerun = false;
 
@@ -178,10 +184,10 @@ static enum carried ask_writes(struct worker *w)
 		event_apply_value(w, event, false);
 		rerun = true;
 	}
-	return rerun ? run(w) : CARRIED_DONE;
+	return rerun ? access_run(w) : CARRIED_DONE;
 }
 
-static void apply_writes(struct worker *w)
+void access_apply_writes(struct worker *w)
 {
 	for (size_t i = 0; i < w->event_count; i++) {
 		struct event *event = &w->events[i];
@@ -216,8 +222,9 @@ static const struct span *atomic_span(struct worker *w)
 
 		if (span->access == SPAN_FETCH)
 			continue;
-		if (found || !span->page.bytes ||
-			plan_access(w, span->access)->kind != ACCESS_RMW)
+		if (found || !span->page.bytes || span->stores_only ||
+			plan_access(w, span->access)->kind != ACCESS_RMW ||
+			plan_access(w, span->access)->size != span->count)
 			return NULL;
 		found = span;
 	}
@@ -227,7 +234,7 @@ static const struct span *atomic_span(struct worker *w)
 	return found->count == 16 && found->first % 16 ? NULL : found;
 }
 
-static enum carried commit(struct worker *w)
+enum carried access_commit(struct worker *w)
 {
 	const struct span *single = atomic_span(w);
 
@@ -265,13 +272,13 @@ static enum carried emulate(struct worker *w)
 	if (w->joined)
 		rep_run(w);
 	else
-		carried = run(w);
+		carried = access_run(w);
 	if (carried == CARRIED_DONE)
-		carried = ask_writes(w);
+		carried = access_ask_writes(w);
 	if (carried != CARRIED_DONE)
 		return carried;
-	apply_writes(w);
-	return commit(w);
+	access_apply_writes(w);
+	return access_commit(w);
 }
 
 /* The bytes an event ended with: what was loaded, or what is stored now. */
@@ -338,7 +345,7 @@ static enum carried decide(struct worker *w)
 	plan_read(w);
 	if (event_build(w))
 		return out_of_memory(w);
-	carried = ask_reads(w);
+	carried = access_ask_reads(w);
 	if (carried == CARRIED_DONE)
 		carried = emulate(w);
 	if (carried == CARRIED_AGAIN || carried == CARRIED_HOLD)

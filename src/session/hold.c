@@ -228,6 +228,20 @@ void hold_numbers(struct worker *w)
 	w->held = h;
 }
 
+void hold_answers(struct worker *w)
+{
+	struct held *h = w->event_count ? held_create(w) : NULL;
+
+	hold_done(w);
+	w->held = h; /* NULL: they are asked again */
+}
+
+void hold_forget(struct held *held)
+{
+	if (held)
+		held_destroy(held);
+}
+
 uint64_t hold_seq(const struct worker *w, size_t event)
 {
 	return w->held && event < w->held->count ?
@@ -244,7 +258,9 @@ bool hold_answer(struct worker *w, struct event *event)
 	if (!w->held || i >= w->held->count)
 		return false;
 	answer = &w->held->answers[i];
-	if (!answer->verdict.value || answer->size != event->access.size)
+	if (!answer->verdict.value || answer->size != event->access.size ||
+		answer->range != event->range ||
+		answer->kind != event->access.kind)
 		return false;
 	event->link = answer->link;
 	event->verdict = answer->verdict;

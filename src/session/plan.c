@@ -22,6 +22,8 @@ static enum carried add_spans(struct worker *w, uint32_t access,
 {
 	uint32_t at = 0;
 
+	if (w->emulation)
+		return emulate_spans(w, access, kind, va, size);
 	while (at < size) {
 		struct span *span = &w->spans[w->span_count];
 		uint32_t first = (uint32_t)(va & ARCH_PAGE_MASK);
@@ -56,6 +58,10 @@ static enum carried fetch(struct worker *w, unsigned *out_count)
 {
 	unsigned n = 0;
 
+	if (w->emulation) {
+		*out_count = emulate_fetch(w);
+		return CARRIED_DONE;
+	}
 	while (n < ARCH_INSN_MAX) {
 		uint64_t va = w->regs.rip + n;
 		uint64_t first = va & ARCH_PAGE_MASK;
@@ -86,6 +92,8 @@ static enum carried decode(struct worker *w, unsigned count)
 		return CARRIED_DONE;
 	if (err == -EILSEQ)
 		return fault(w, ARCH_VECTOR_UD);
+	if (count < ARCH_INSN_MAX && w->emulation)
+		return emulate_lacks_code(w, count);
 	if (count < ARCH_INSN_MAX)
 		return CARRIED_FAULT; /* w->fault: of the second page */
 	return fault(w, ARCH_VECTOR_GP); /* longer than 15 bytes */
@@ -98,6 +106,8 @@ static enum carried get_xstate(struct worker *w)
 	w->has_xstate = false;
 	if (!w->insn->needs_xstate)
 		return CARRIED_DONE;
+	if (w->emulation)
+		return emulate_xstate(w);
 	if (target_thread_get_xstate(w->thread, w->xstate, &err)) {
 		session_say(w->session, "custos: %s\n", err.text);
 		return CARRIED_STOP;
@@ -184,6 +194,8 @@ static enum carried plan_accesses(struct worker *w)
 		w->fault = *exec_fault(w->exec);
 		return CARRIED_FAULT;
 	}
+	if (!w->planned && w->emulation)
+		return CARRIED_STEP;
 	if (!w->planned)
 		plan_operands(w);
 	else if (!w->insn->repeated || !rep_plan(w))
@@ -203,7 +215,7 @@ static enum carried plan_accesses(struct worker *w)
 		if (carried != CARRIED_DONE)
 			return carried;
 	}
-	return CARRIED_DONE;
+	return w->emulation ? emulate_loads(w) : CARRIED_DONE;
 }
 
 enum carried plan_instruction(struct worker *w, const uint8_t *served)
@@ -218,6 +230,8 @@ enum carried plan_instruction(struct worker *w, const uint8_t *served)
 	w->joined = 0;
 	w->access_count = 0;
 	w->insn = NULL;
+	if (w->emulation)
+		emulate_begin(w);
 	if (served)
 		memcpy(w->bytes, served, ARCH_INSN_MAX);
 	else
@@ -313,7 +327,7 @@ void plan_read(struct worker *w)
 		const struct span *span = &w->spans[i];
 		uint8_t *to;
 
-		if (span->access == SPAN_FETCH)
+		if (span->access == SPAN_FETCH || span->stores_only)
 			continue;
 		to = plan_access(w, span->access)->old_bytes + span->at;
 		if (span->page.bytes)

@@ -103,6 +103,7 @@ int session_create(const struct session_config *config, struct session **out,
 	pthread_mutex_init(&s->grant_mutex, NULL);
 	pthread_mutex_init(&s->hold_mutex, NULL);
 	pthread_mutex_init(&s->request_mutex, NULL);
+	pthread_mutex_init(&s->emulate_mutex, NULL);
 	s->requests_end = &s->requests;
 	pthread_condattr_init(&cond_attr);
 	pthread_condattr_setclock(&cond_attr, CLOCK_MONOTONIC);
@@ -119,6 +120,7 @@ void session_destroy(struct session *s)
 	for (size_t i = 0; i < SESSION_WORKERS_MAX; i++)
 		worker_destroy(s->workers[i]);
 	hold_destroy_all(s);
+	emulate_destroy_all(s);
 	request_destroy_all(s);
 	kept_map_destroy(s->map);
 	free(s->ordered);
@@ -130,6 +132,7 @@ void session_destroy(struct session *s)
 	pthread_mutex_destroy(&s->grant_mutex);
 	pthread_mutex_destroy(&s->hold_mutex);
 	pthread_mutex_destroy(&s->request_mutex);
+	pthread_mutex_destroy(&s->emulate_mutex);
 	pthread_cond_destroy(&s->hold_changed);
 	free(s);
 }
@@ -176,6 +179,7 @@ static void on_process_exit(void *ctx, struct target_thread *thread,
 		(long long)code);
 	bind_exit(s, process);
 	hold_exit(s, process->id);
+	emulate_exit(s, process->id);
 	grant_exit(s, process->id);
 	if (s->config.recorder)
 		s->config.recorder->process_exit(
@@ -293,6 +297,7 @@ int session_run(
 		.ctx = s,
 		.access = access_stop,
 		.copy = copy_stop,
+		.emulate = emulate_call,
 		.space_changed = on_space_changed,
 		.process_start = on_process_start,
 		.process_exit = on_process_exit,

@@ -26,6 +26,9 @@ struct span {
 	uint64_t va;
 	struct target_page page;
 	struct kept_page *kept; /* NULL: no kept byte was ever there */
+	/* emulation: what an rmw loads there comes from elsewhere; the page
+	 * is one of those opened for the instruction */
+	bool stores_only, open;
 };
 
 /* The largest operand of an instruction that only the CPU can execute, and the
@@ -55,6 +58,31 @@ enum carried {
 	CARRIED_STEP, /* cannot be, or shall not be, emulated */
 	CARRIED_STOP, /* the target stops here, nothing happened */
 	CARRIED_HOLD, /* the process waits here, nothing happened */
+	/* emulation: the guest's kernel has to do something first; the result
+	 * says what */
+	CARRIED_BACK,
+};
+
+struct emulated;
+
+/* Bytes [at, at + size) of an access that are nowhere; size 0: all are. */
+struct missing {
+	uint32_t access, at, size;
+};
+
+/*
+ * An instruction that the guest's kernel wants carried out, in the place of
+ * the one that a thread stopped at: its state is not the thread's, and bytes
+ * of it come from lists before they come from the page tables.
+ */
+struct emulation {
+	struct target_emulate *call;
+	struct emulated *process; /* what is remembered of it */
+	/* Accesses that entries of served are for, plus 1; 0: none yet. Two
+	 * accesses of one instruction at the same place are two questions. */
+	uint32_t used[CUSTOS_SERVED_MAX];
+	struct missing load, store; /* the first in the CPU's order */
+	unsigned code_size; /* instruction bytes that were found */
 };
 
 /* What serving one target thread needs; used by its host thread only. */
@@ -101,6 +129,7 @@ struct worker {
 	uint64_t spurious_ip, spurious_run;
 	enum session_trap trap; /* this stop, so far */
 	struct held *held; /* this stop's earlier answers, or NULL */
+	struct emulation *emulation; /* NULL: the thread's own instruction */
 };
 
 /* One page of a range as it is bound for one process. */
@@ -157,6 +186,10 @@ struct session {
 	pthread_cond_t hold_changed;
 	struct held *held;
 	_Atomic unsigned held_count;
+
+	/* Instructions for the guest's kernel, one at a time. */
+	pthread_mutex_t emulate_mutex;
+	struct emulated *emulated;
 
 	/* What keepers granted; count is read without the mutex. */
 	pthread_mutex_t grant_mutex;
@@ -260,6 +293,14 @@ enum target_resume access_stop(void *ctx, struct target_thread *thread);
 enum carried access_ask(struct worker *worker, struct event *event);
 /* Record the events that were decided. */
 void access_record(struct worker *worker, enum carried carried);
+/* The steps of carrying a planned instruction out, in this order: ask about
+ * fetches and loads (CARRIED_FAULT: denied); compute; ask about stores; put
+ * what keepers said into the bytes to be stored; store. */
+enum carried access_ask_reads(struct worker *worker);
+enum carried access_run(struct worker *worker);
+enum carried access_ask_writes(struct worker *worker);
+void access_apply_writes(struct worker *worker);
+enum carried access_commit(struct worker *worker);
 
 /* step.c: carry the planned instruction out on the real CPU. Pages are locked,
  * events built; answered ones have decided set. */
@@ -279,6 +320,10 @@ enum carried hold_process(struct worker *worker);
 /* The instruction starts over, and its keepers are asked again about what is
  * there now: its accesses keep their numbers. */
 void hold_numbers(struct worker *worker);
+/* Keep what has been answered so far for when the instruction is planned
+ * again. */
+void hold_answers(struct worker *worker);
+void hold_forget(struct held *held); /* NULL is fine */
 /* The number this access had when it was held or asked before, or 0. */
 uint64_t hold_seq(const struct worker *worker, size_t event);
 /* An earlier answer to it; false: ask. */
@@ -319,6 +364,28 @@ void request_destroy_all(struct session *session);
 /* copy.c */
 enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
 	const struct target_copy *copy);
+
+/* emulate_plan.c: for plan.c, when there is an emulation */
+void emulate_begin(struct worker *worker);
+/* Instruction bytes at regs.rip as far as there are any. */
+unsigned emulate_fetch(struct worker *worker);
+/* They do not suffice. */
+enum carried emulate_lacks_code(struct worker *worker, unsigned count);
+enum carried emulate_xstate(struct worker *worker);
+/* Add the spans of what is memory among [va, va + size); put what is served
+ * into the access's old bytes; note what is missing. */
+enum carried emulate_spans(struct worker *worker, uint32_t access,
+	enum access_kind kind, uint64_t va, uint32_t size);
+/* Is there all that the instruction loads? */
+enum carried emulate_loads(struct worker *worker);
+/* Is there a place for all that it stores? Its values are known. */
+enum carried emulate_stores(struct worker *worker);
+
+/* emulate.c */
+void emulate_call(void *ctx, struct target_thread *thread,
+	struct target_emulate *call);
+void emulate_exit(struct session *session, uint64_t process);
+void emulate_destroy_all(struct session *session);
 
 /* commit.c */
 /* Store bytes of one span, aligned ones in one piece, and tell the shadow. */

@@ -398,7 +398,9 @@ static bool try_form(const struct form *f, unsigned reg, unsigned vvvv,
 	else
 		put_operand(&a, &shape, reg);
 	a.length += 8;
-	return decode(a.bytes, ARCH_INSN_MAX, d) && has_access(d);
+	return decode(a.bytes, ARCH_INSN_MAX, d) &&
+		(has_access(d) || f->direct ||
+			d->insn.mnemonic == ZYDIS_MNEMONIC_LEA);
 }
 
 /* Some take no second register operand (vvvv must be 1111, that is 0 here),
@@ -521,6 +523,9 @@ static void enumerate_evex(struct form_list *list, struct set *set)
 		f.vsib = true;
 		if (f.masked)
 			consider(list, set, &f);
+		f.vsib = false;
+		f.direct = true;
+		consider(list, set, &f);
 	}
 }
 

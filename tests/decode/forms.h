@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What to test: every instruction form with a memory access that the opcode
- * maps hold, and the examples collected from binaries.
+ * What to test: every instruction form of the opcode maps, and the examples
+ * with a memory access collected from binaries.
  */
 #ifndef CUSTOS_TESTS_DECODE_FORMS_H
 #define CUSTOS_TESTS_DECODE_FORMS_H
@@ -29,7 +29,7 @@ struct form {
 	uint8_t vector_length; /* 0, 1, 2 */
 	bool broadcast, masked, zeroing;
 	int8_t reg; /* ModRM.reg; -1: any */
-	bool direct; /* ModRM names a register, memory is implied */
+	bool direct; /* ModRM, if any, names a register */
 	bool has_modrm, vsib;
 	uint16_t mnemonic;
 	uint64_t signature;

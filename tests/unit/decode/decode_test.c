@@ -82,7 +82,7 @@ static void corrects_what_the_decoder_gets_wrong(void **state)
 	(void)state;
 	DECODE(&insn, 0x0f, 0x18, 0x08); /* prefetcht0 [rax] */
 	assert_int_equal(insn.operand_count, 0);
-	assert_int_equal(insn.method, INSN_NO_ACCESS);
+	assert_int_equal(insn.method, INSN_EXECUTE);
 	DECODE(&insn, 0x66, 0x0f, 0x1f, 0x44, 0, 0); /* nop [rax+rax] */
 	assert_int_equal(insn.operand_count, 0);
 	DECODE(&insn, 0x48, 0x8d, 0x04, 0x1b); /* lea */

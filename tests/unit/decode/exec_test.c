@@ -201,6 +201,65 @@ static void stack_instructions(void **state)
 	assert_int_equal(exec_fault(w->exec)->vector, ARCH_VECTOR_GP);
 }
 
+static void registers_alone_compute_and_rsp_is_one_of_them(void **state)
+{
+	struct world *w = *state;
+
+	w->regs.gpr[ARCH_RSP] = BASE + 8;
+	w->regs.gpr[ARCH_RBP] = 5;
+	w->regs.gpr[ARCH_RAX] = 7;
+	RUN(w, 0x48, 0x83, 0xec, 0x28); /* sub rsp, 0x28 */
+	assert_int_equal(w->regs.gpr[ARCH_RSP], BASE + 8 - 0x28);
+	RUN(w, 0x48, 0x0f, 0xcc); /* bswap rsp */
+	RUN(w, 0x48, 0x0f, 0xcc);
+	RUN(w, 0x48, 0x94); /* xchg rax, rsp */
+	assert_int_equal(w->regs.gpr[ARCH_RAX], BASE + 8 - 0x28);
+	assert_int_equal(w->regs.gpr[ARCH_RSP], 7);
+	RUN(w, 0x40, 0x88, 0xec); /* mov spl, bpl */
+	assert_int_equal(w->regs.gpr[ARCH_RSP], 5);
+	RUN(w, 0xc4, 0xe2, 0xd8, 0xf2, 0xe0); /* andn rsp, rsp, rax */
+	assert_int_equal(w->regs.gpr[ARCH_RSP],
+		(BASE + 8 - 0x28) & ~UINT64_C(5));
+	assert_int_equal(w->regs.gpr[ARCH_RBP], 5);
+	w->regs.rip = 0x1000;
+	RUN(w, 0x48, 0x8d, 0x25, 0x10, 0, 0, 0); /* lea rsp, [rip + 0x10] */
+	assert_int_equal(w->regs.gpr[ARCH_RSP], 0x1017);
+	RUN(w, 0xfd); /* std */
+	assert_true(w->regs.rflags & ARCH_RFLAGS_DF);
+	RUN(w, 0xfc);
+	assert_false(w->regs.rflags & ARCH_RFLAGS_DF);
+}
+
+static void branches_go_where_they_say(void **state)
+{
+	struct world *w = *state;
+
+	w->regs.rip = 0x1000;
+	RUN(w, 0xeb, 0xfe); /* jmp $ */
+	assert_int_equal(w->regs.rip, 0x1000);
+	w->regs.rflags = ARCH_RFLAGS_FIXED | ARCH_RFLAGS_ZF;
+	RUN(w, 0x74, 0x10); /* jz */
+	assert_int_equal(w->regs.rip, 0x1012);
+	RUN(w, 0x0f, 0x85, 0, 1, 0, 0); /* jnz */
+	assert_int_equal(w->regs.rip, 0x1018);
+	w->regs.gpr[ARCH_RCX] = 2;
+	RUN(w, 0xe2, 0xfe); /* loop $ */
+	assert_int_equal(w->regs.rip, 0x1018);
+	RUN(w, 0xe2, 0xfe);
+	assert_int_equal(w->regs.rip, 0x101a);
+	RUN(w, 0xe3, 0x10); /* jrcxz */
+	assert_int_equal(w->regs.rip, 0x102c);
+	w->regs.gpr[ARCH_RDX] = 0x2000;
+	RUN(w, 0xff, 0xe2); /* jmp rdx */
+	assert_int_equal(w->regs.rip, 0x2000);
+	w->regs.gpr[ARCH_RDX] = UINT64_C(1) << 50;
+	assert_int_equal(RUN(w, 0xff, 0xe2), EXEC_FAULT);
+	assert_int_equal(exec_fault(w->exec)->vector, ARCH_VECTOR_GP);
+	assert_int_equal(RUN(w, 0x0f, 0x0b), EXEC_FAULT); /* ud2 */
+	assert_int_equal(exec_fault(w->exec)->vector, ARCH_VECTOR_UD);
+	assert_int_equal(RUN(w, 0x0f, 0xa2), EXEC_CANNOT); /* cpuid */
+}
+
 static void strings_go_one_element_at_a_time(void **state)
 {
 	struct world *w = *state;
@@ -385,6 +444,8 @@ int main(void)
 		TEST(every_byte_register_stores_its_own_value),
 		TEST(rsp_is_an_operand_like_any_other),
 		TEST(stack_instructions),
+		TEST(registers_alone_compute_and_rsp_is_one_of_them),
+		TEST(branches_go_where_they_say),
 		TEST(strings_go_one_element_at_a_time),
 		TEST(vector_state_goes_in_and_out),
 		TEST(faults_are_the_guests),
