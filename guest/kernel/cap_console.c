@@ -8,7 +8,7 @@
 int64_t console_call_write(const struct call *call)
 {
 	uint64_t va = call->args[0], length = call->args[1];
-	int error;
+	int64_t error;
 
 	if (length > WRITE_MAX)
 		return -CUSTOS_E_REQUEST;

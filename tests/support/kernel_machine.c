@@ -102,6 +102,17 @@ uint64_t machine_syscall_entry(void)
 	return CUSTOS_KERNEL_BASE;
 }
 
+uint64_t machine_leave_halt(uint64_t rip)
+{
+	return rip;
+}
+
+bool machine_is_vector_entry(uint64_t rip)
+{
+	(void)rip;
+	return false;
+}
+
 /* Time passes when it is looked at, and a lot of it in machine_halt. */
 uint64_t machine_tsc(void)
 {

@@ -224,7 +224,7 @@ static uint64_t any_number(void)
 
 static uint64_t any_address(void)
 {
-	switch (any(8)) {
+	switch (any(24)) {
 	case 0:
 		return any_number();
 	case 1:
@@ -370,7 +370,7 @@ static uint64_t argument(const struct process *process, char shape)
 	case 'w':
 		return any(7);
 	case 'f':
-		return !one_in(4);
+		return !one_in(12);
 	case '0':
 		return any(2);
 	default:
@@ -443,6 +443,9 @@ static bool is_final(unsigned op)
 	case CUSTOS_OP_CAPPAGE_PUT:
 	case CUSTOS_OP_BANK_FREE:
 	case CUSTOS_OP_BANK_DESTROY:
+	case CUSTOS_OP_BANK_REMOVE:
+	case CUSTOS_OP_BANK_SET_LIMIT:
+	case CUSTOS_OP_GPT_SET_L2V:
 	case CUSTOS_OP_GPT_UNMAP:
 		return true;
 	default:
@@ -496,7 +499,7 @@ static void trap(struct process *process)
 		frame->error_code = 4 | (any(4) << 1 & 2) | any(2) << 4;
 		frame->rip = CODE;
 	} else if (one_in(32)) {
-		frame->vector = one_in(2) ? VECTOR_TIMER : any(20);
+		frame->vector = one_in(20) ? any(20) : VECTOR_TIMER;
 	} else {
 		frame->vector = VECTOR_SYSCALL;
 		prepare_call(process);
@@ -545,32 +548,50 @@ static bool step(void)
 	return !source->has_bytes || source->size;
 }
 
-static unsigned long run(unsigned long calls)
+/* Until enough calls are made; false: every process waits for ever. */
+static bool run(unsigned long calls, volatile unsigned long *made)
 {
-	static volatile unsigned long made;
 	jmp_buf exited;
 
-	made = 0;
 	kernel_machine.exited = &exited;
 	if (setjmp(exited)) {
 		assert_int_equal(kernel_machine.exit_code, CUSTOS_EXIT_STUCK);
-		return made;
+		cpu_unlock(); /* where it was left nobody comes back to */
+		return false;
 	}
 	trap_first(cpu_get(0));
-	while (made < calls && step())
-		made++;
-	return made;
+	while (*made < calls) {
+		++*made;
+		if (!step())
+			return true;
+	}
+	return true;
 }
 
-static void end_world(uint64_t free)
+static void end_bank(struct bank *bank)
 {
 	unsigned i;
 
-	bank_end(payer, false);
+	bank_end(bank, false);
 	for (i = 0; i < END_PIECES_MAX && !bank_end_piece(); i++)
 		continue;
 	table_flush();
 	kernel_check();
+}
+
+/* Somebody's bank ends; in another somebody begins. */
+static void go_on(const struct secrets *secrets)
+{
+	struct list *last = payer->children.prev;
+
+	if (last != &payer->children)
+		end_bank(LIST_ENTRY(last, struct bank, siblings));
+	start(child_of(payer, 140), (struct cap){0}, secrets);
+}
+
+static void end_world(uint64_t free)
+{
+	end_bank(payer);
 	assert_int_equal(frame_count_free(), free);
 }
 
@@ -583,8 +604,8 @@ static void skip_process_1(void)
 unsigned long kernel_random_episode(
 	struct kernel_random *random, unsigned long calls)
 {
+	static volatile unsigned long made;
 	struct secrets secrets;
-	unsigned long made;
 	uint64_t free;
 
 	source = random;
@@ -596,7 +617,9 @@ unsigned long kernel_random_episode(
 	free = frame_count_free();
 	make_world(&secrets);
 	kernel_check();
-	made = run(calls);
+	made = 0;
+	while (!run(calls, &made))
+		go_on(&secrets);
 	end_world(free);
 	kernel_teardown();
 	return made;
