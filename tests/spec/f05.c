@@ -191,7 +191,8 @@ static void step_rep(uint32_t endpoint, uint32_t page, const uint32_t nodes[2])
 	cap_slot_free(m.resume);
 }
 
-static void roll_back(uint32_t endpoint, uint32_t page, const uint32_t nodes[2])
+static void roll_back(uint32_t endpoint, uint32_t entry, uint32_t page,
+	const uint32_t nodes[2])
 {
 	static struct spec_message m;
 	uint32_t a = spec_start(
@@ -214,8 +215,10 @@ static void roll_back(uint32_t endpoint, uint32_t page, const uint32_t nodes[2])
 	EXPECT(0, custos_resume_fault(
 			  m.resume, CUSTOS_FAULT_ACCESS_VIOLATION));
 	EXPECT(CUSTOS_EXIT_MEMORY, wait_exit(a));
+	EXPECT(0, custos_page_clear_keeper(page)); /* we would be asked */
 	EXPECT(0, custos_page_read(page, 40, (uint64_t)&word, 8));
 	EXPECT(0, word);
+	EXPECT(0, custos_page_set_keeper(page, entry, RIGHTS_RW));
 	cap_slot_free(m.resume);
 }
 
@@ -266,6 +269,6 @@ void spec_test(uint64_t scale)
 	steps(endpoint, page, nodes, scale);
 	step_again(endpoint, page, nodes);
 	step_rep(endpoint, page, nodes);
-	roll_back(endpoint, page, nodes);
+	roll_back(endpoint, entry, page, nodes);
 	serving_excludes(endpoint, nodes);
 }

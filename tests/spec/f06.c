@@ -84,7 +84,7 @@ static void stepped_dies(uint32_t endpoint, uint32_t node, uint32_t page)
 	cap_slot_free(m.resume);
 }
 
-/* Nobody will answer: the access reaches the page, which is there. */
+/* Nobody will answer: each of them faults, and nothing is stored. */
 static void keeper_dies(uint32_t endpoint, uint32_t node, uint32_t page)
 {
 	static struct spec_message m;
@@ -95,7 +95,9 @@ static void keeper_dies(uint32_t endpoint, uint32_t node, uint32_t page)
 	EXPECT(0, custos_bank_free(cap_find("bank"), endpoint));
 	for (unsigned i = 0; i < WAITERS; i++)
 		EXPECT(CUSTOS_EXIT_MEMORY, wait_exit(process[i]));
+	EXPECT(0, custos_page_clear_keeper(page));
 	EXPECT(0, custos_page_read(page, 8, (uint64_t)&word, 8));
+	EXPECT(0, word);
 	EXPECT(-CUSTOS_E_INVALID_CAP, custos_resume_done(m.resume));
 	cap_slot_free(m.resume);
 }

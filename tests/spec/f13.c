@@ -12,8 +12,12 @@
 
 #define FAULTS 64
 
-/* Touch every page; how many faults that took. */
-static int role_touch(uint64_t argument)
+#define FILL 1
+#define LOAD 2
+#define SCRIBBLE 3
+
+/* Touch every page; how many faults that took. Page i begins with i. */
+static int role_touch(uint64_t what)
 {
 	uint32_t self = cap_find("self");
 	int64_t before;
@@ -22,10 +26,13 @@ static int role_touch(uint64_t argument)
 	spec_map(spec_given(0), WINDOW, PAGES * PAGE_SIZE);
 	before = custos_process_faults(self);
 	for (uint64_t i = 0; i < PAGES; i++)
-		sum += spec_load8(WINDOW + i * PAGE_SIZE);
+		if (what == FILL)
+			spec_store8(WINDOW + i * PAGE_SIZE, i);
+		else
+			sum += spec_load8(WINDOW + i * PAGE_SIZE);
 	board[FAULTS] = (uint64_t)(custos_process_faults(self) - before);
-	EXPECT(PAGES * (PAGES - 1) / 2, sum);
-	if (argument)
+	EXPECT(what == FILL ? 0 : PAGES * (PAGES - 1) / 2, sum);
+	if (what == SCRIBBLE)
 		spec_store8(WINDOW + 8, 1);
 	board[FAULTS + 1] = 1;
 	custos_process_wait(spec_given(1)); /* until killed */
@@ -37,27 +44,17 @@ static uint32_t stopper(void)
 	return (uint32_t)object_create(spec_bank(), CUSTOS_CAP_PROCESS);
 }
 
-static uint32_t touch(uint32_t memory, uint32_t until, uint64_t *faults)
+static uint32_t touch(
+	uint64_t what, uint32_t memory, uint32_t until, uint64_t *faults)
 {
 	uint32_t process;
 
 	board[FAULTS + 1] = 0;
-	process = spec_start("touch", 0, spec_last_cpu(), CAPS(memory, until));
+	process = spec_start(
+		"touch", what, spec_last_cpu(), CAPS(memory, until));
 	spec_wait_word(FAULTS + 1, 1);
 	*faults = board[FAULTS];
 	return process;
-}
-
-/* Page i begins with i. */
-static uint32_t fill(void)
-{
-	uint32_t memory = (uint32_t)memory_create(PAGES * PAGE_SIZE);
-
-	spec_map(memory, WINDOW_2, PAGES * PAGE_SIZE);
-	for (uint64_t i = 0; i < PAGES; i++)
-		spec_store8(WINDOW_2 + i * PAGE_SIZE, i);
-	EXPECT(0, memory_unmap((void *)WINDOW_2, PAGES * PAGE_SIZE));
-	return memory;
 }
 
 const struct spec_role spec_roles[] = {
@@ -78,13 +75,14 @@ static void end(uint32_t process)
 
 void spec_test(uint64_t scale)
 {
-	uint32_t memory = fill(), until = stopper(), a, b, weak, process;
+	uint32_t memory = (uint32_t)memory_create(PAGES * PAGE_SIZE);
+	uint32_t until = stopper(), a, b, weak, process;
 	uint64_t first, second;
 	int64_t shared;
 
-	a = touch(memory, until, &first);
+	a = touch(FILL, memory, until, &first);
 	shared = custos_bank_usage(spec_bank(), CUSTOS_USAGE_TABLES);
-	b = touch(memory, until, &second);
+	b = touch(LOAD, memory, until, &second);
 	if (scale) { /* sharing is off */
 		spec_size("%u pages: %lu faults, then %lu without sharing",
 			PAGES, first, second);
@@ -101,7 +99,7 @@ void spec_test(uint64_t scale)
 	end(b);
 	weak = (uint32_t)cap_copy(memory, CUSTOS_RIGHT_READ);
 	process = spec_start(
-		"touch", 1, spec_last_cpu(), CAPS(weak, until));
+		"touch", SCRIBBLE, spec_last_cpu(), CAPS(weak, until));
 	EXPECT(CUSTOS_EXIT_MEMORY, wait_exit(process));
 	EXPECT(PAGES * (PAGES - 1) / 2,
 		({ /* nothing leaked */

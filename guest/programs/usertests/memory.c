@@ -125,7 +125,6 @@ static void map_checks_its_arguments(void)
 	uint32_t memory = (uint32_t)memory_create(2 * PAGE_SIZE);
 	uint32_t space = cap_find("space");
 
-	EXPECT(-CUSTOS_E_REQUEST, map(0, memory, 0, 0, RIGHTS_RW));
 	EXPECT(-CUSTOS_E_REQUEST, map(0, memory, 0, 1, RIGHTS_RW));
 	EXPECT(-CUSTOS_E_REQUEST, map(0, memory, 1, PAGE_SIZE, RIGHTS_RW));
 	EXPECT(-CUSTOS_E_REQUEST, map(0, memory, 0, 3 * PAGE_SIZE, RIGHTS_RW));
