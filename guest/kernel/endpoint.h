@@ -24,6 +24,7 @@ struct endpoint_post {
 
 struct endpoint {
 	struct list senders, receivers; /* processes; one is empty */
+	struct list asking; /* processes: were received, wait for an answer */
 	struct list owned; /* link in the recipient's endpoints */
 	struct process *recipient; /* NULL: whoever may receive */
 	bool dead; /* its recipient has ended */
@@ -46,7 +47,14 @@ void endpoint_ask(struct process *process, const struct cap *entry);
 void endpoint_post(const struct cap *entry, uint32_t what, uint64_t a,
 	uint64_t b);
 
-/* The process ends: the endpoints only it may receive from are dead. */
+void endpoint_post_notice(struct endpoint *endpoint, uint64_t bits);
+
+/* Nobody else may receive there; NULL: all who hold it may. */
+void endpoint_set_recipient(
+	struct endpoint *endpoint, struct process *recipient);
+
+/* The process ends: the endpoints only it may receive from are dead, and who
+ * waits for an answer of its is told. */
 void endpoint_end_recipient(struct process *process);
 
 /* The reply to a call of process, which asks, by the current process. */

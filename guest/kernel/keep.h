@@ -32,7 +32,7 @@ struct keep_hold {
 	struct list waiters;	/* processes, first come first */
 	struct keep_place place;
 	uint64_t va;	/* page, as the holder sees it */
-	uint64_t offset; /* of the page, as its keeper sees it */
+	uint64_t gpa;	/* page it is stepped on */
 	uint64_t seq;
 	struct cap stepper; /* who is told of the step; null: no step */
 	bool was_told;	    /* and has said to go on */
@@ -55,20 +55,26 @@ enum keep_question {
 struct keep {
 	uint64_t nonce;	  /* payload of the resume capability that counts */
 	uint8_t question; /* enum keep_question */
+	bool used;	  /* there is something for keep_call_over to forget */
 	bool goes_on;	  /* its instruction is under way: keep_go_on */
-	bool again;	  /* stepper wants to see the next instruction, too */
+	bool again;	  /* a stepper wants to see the next instruction, too */
+	bool undoes;	  /* the step is to be undone first */
+	uint8_t failed;	  /* the fault to go on with; 0: none */
 	uint8_t position; /* of who is asked, among those who can be */
 	uint8_t hold;	  /* index of the hold the question is about */
 	uint32_t cursor;  /* served pieces this call has found again */
 	uint64_t vector;  /* of an exception */
 	uint64_t seq;	  /* 0: none given yet */
-	uint64_t words[2]; /* EXHAUSTED: type, va */
-	uint64_t last;	  /* the step: where its instruction was */
+	uint64_t words[6]; /* EXHAUSTED: type, va; FORWARD: op, arguments */
+	uint64_t last_ip; /* of the instruction carried out last */
+	struct list owed; /* link in the owes of who got the question */
 	struct custos_access access; /* what is asked, or was faulted at */
+	struct cap root;  /* CAP: where the walk begins */
 	struct cap asked; /* the entry asked now */
+	struct process *answerer; /* who got the question; NULL: nobody yet */
 	struct process *awaited; /* LOCKED: who holds the place */
-	struct cap cap;	  /* KEEP_CAP: stored, or the answer */
-	bool has_cap;	  /* the answer is there */
+	struct cap cap;	  /* CAP: stored, or the answer.. */
+	bool has_cap;	  /* ..which is there */
 	struct keep_hold holds[KEEP_HOLDS];
 };
 
@@ -148,6 +154,82 @@ void keep_end(struct process *process);
 void keep_tell_fault(struct process *process, enum custos_fault_code code,
 	uint64_t vector);
 
+/* What a process that asks says: words, flags, payload and a string (valid
+ * until the scratch page is used again). */
+void keep_describe(struct process *process, struct custos_message *out,
+	const void **out_string);
+
+/* ---- answers, keep_reply.c: 0 or -CUSTOS_E_*, then not taken ---- */
+
+struct call;
+
+/* The question the resume capability of the call answers is still open. */
+bool keep_is_open(const struct call *call);
+
+int64_t keep_reply_value(struct process *process, const void *bytes,
+	uint64_t size);
+int64_t keep_reply_done(struct process *process);
+int64_t keep_reply_retry(struct process *process);
+int64_t keep_reply_pass(struct process *process);
+int64_t keep_reply_fault(struct process *process, uint64_t code);
+int64_t keep_reply_step(
+	struct process *process, const struct cap *page, unsigned rights);
+int64_t keep_reply_grant(struct process *process, const struct cap *page,
+	unsigned rights, bool once);
+int64_t keep_reply_continue(struct process *process);
+int64_t keep_reply_rollback(struct process *process);
+int64_t keep_reply_cap(struct process *process, const struct cap *cap);
+
+/* ---- inside of keep_*.c ---- */
+
+bool keep_is_call(const struct process *process);
+unsigned keep_rights(unsigned kind); /* of an access, CUSTOS_RIGHT_* */
+bool keep_is_store(unsigned kind);
+uint64_t keep_new_seq(void);
+/* Begin to say what is asked. */
+struct custos_access *keep_begin_access(
+	struct process *process, uint64_t va, uint64_t size, unsigned kind);
+
+/*
+ * Ask who comes at or behind keep.position about keep.access. 0: nobody has to
+ * be asked any more, the page is there now; CALL_RESTART: blocked, or done
+ * with; or the error a system call of the current process ends with.
+ */
+int64_t keep_ask(struct process *process);
+/* The same of one entry, which nobody follows. */
+int64_t keep_ask_only(struct process *process, const struct cap *entry);
+/* Whether anybody but the process's keeper would be asked. */
+bool keep_has_keeper(const struct walk *way, unsigned need);
+bool keep_is_plain(const struct walk *way, unsigned need);
+enum custos_fault_code keep_fault_of(const struct walk *way, unsigned need);
+/* Put the question, whatever it is, to an entry that can answer. */
+void keep_put(struct process *process, const struct cap *entry,
+	enum keep_question question);
+/* The next keeper, because this one has passed or is gone. */
+void keep_pass(struct process *process, enum keep_question question);
+
+/* The question is answered: no other answer counts, it is in no line. */
+void keep_take_answer(struct process *process);
+/* Its instruction fails: steppers are told first. A call asks the process's
+ * keeper, or returns error; as keep_ask. */
+int64_t keep_fail(struct process *process, enum custos_fault_code code,
+	uint64_t vector);
+/* A step is done, or failed: the next stepper is told; false: none is left. */
+bool keep_ask_stepped(struct process *process);
+/* The instruction is complete, or failed. */
+void keep_over(struct process *process);
+/* Nobody answers for its fault. */
+void keep_stay_or_end(struct process *process);
+/* A blocked process goes on with its instruction, or makes its call again. */
+void keep_run_on(struct process *process);
+/* The call of a process, current or not, ends with an error; see keep_ask. */
+int64_t keep_end_call(struct process *process, int64_t error);
+/* Let the instruction, or call, use that page at va. false: too many. */
+bool keep_open(
+	struct process *process, uint64_t va, uint64_t gpa, unsigned rights);
+bool keep_add_served(
+	struct process *process, const void *bytes, uint64_t size);
+
 /* ---- lock.c ---- */
 
 /* Who holds the place; NULL: nobody. */
@@ -158,8 +240,12 @@ struct keep_hold *lock_take(
 /* Its waiters try again, in the order they came. */
 void lock_release(struct keep_hold *hold);
 void lock_release_all(struct process *process);
-/* The current process waits. */
+/* The process, current or in no list, waits. */
 void lock_wait(struct process *process, struct keep_hold *hold);
+/* Is it held for somebody the process need not wait for: itself, or who has
+ * asked it about the place? */
+bool lock_is_open_to(
+	const struct keep_hold *hold, const struct process *process);
 /* Would process, waiting for other, wait for itself? True as well when that
  * takes too long to find out. */
 bool lock_is_loop(const struct process *process, const struct process *other);

@@ -59,6 +59,7 @@ struct keep_hold *lock_take(
 		if (hold->holder)
 			continue;
 		machine_zero(hold, sizeof(*hold));
+		process->keep.used = true;
 		hold->holder = process;
 		hold->place = *place;
 		list_init(&hold->waiters);
@@ -92,7 +93,19 @@ void lock_release_all(struct process *process)
 void lock_wait(struct process *process, struct keep_hold *hold)
 {
 	process->keep.awaited = hold->holder;
-	sched_block(process, PROCESS_LOCKED, &hold->waiters);
+	if (cpu_this()->current == process) {
+		sched_block(process, PROCESS_LOCKED, &hold->waiters);
+		return;
+	}
+	process->state = PROCESS_LOCKED;
+	list_insert(&hold->waiters, &process->link);
+}
+
+bool lock_is_open_to(
+	const struct keep_hold *hold, const struct process *process)
+{
+	return hold->holder == process ||
+	       hold->holder->keep.answerer == process;
 }
 
 /* The one it waits for, if that is only one. */

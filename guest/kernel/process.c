@@ -43,6 +43,7 @@ struct process *process_create(struct bank *bank)
 	list_init(&process->link);
 	list_init(&process->waiters);
 	list_init(&process->endpoints);
+	list_init(&process->owes);
 	list_init(&process->activations);
 	keep_init(process);
 	space_init(process);

@@ -99,7 +99,10 @@ struct process {
 	struct custos_message message;
 	uint64_t message_va; /* receiver: where it is written back */
 	uint64_t reply_va;   /* call: where the reply goes */
-	bool has_reply;	     /* call: it lies in process_reply() */
+	bool has_reply;	     /* call: it is in message, reply_caps and
+			      * process_reply() */
+	struct cap reply_caps[CUSTOS_MESSAGE_CAPS];
+	struct list owes; /* processes that wait for an answer it shall give */
 	struct list endpoints; /* it is the recipient of */
 
 	/* Buffers with news for it, in order; see buffer.h. */
