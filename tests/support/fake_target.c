@@ -89,7 +89,7 @@ static bool fake_translate(struct target *target, space_t space, uint64_t va,
 		return true;
 	}
 	if (index >= FAKE_PAGES || fake->unmapped[index] ||
-		(fake->read_only[index] && access_writes(kind))) {
+		fake->hidden[index] || (fake->read_only[index] && access_writes(kind))) {
 		*fault = (struct arch_fault){
 			.vector = ARCH_VECTOR_PF,
 			.error_code = ARCH_PF_USER |
@@ -109,9 +109,21 @@ static bool fake_translate(struct target *target, space_t space, uint64_t va,
 static bool fake_find_page(struct target *target, space_t space, uint64_t va,
 	struct target_page *page)
 {
+	struct fake_target *fake = fake_of(target);
+	uint64_t index = (va - FAKE_CODE) / 4096;
 	struct arch_fault fault;
 
+	if (index < FAKE_PAGES && fake->hidden[index]) {
+		*page = (struct target_page){ index, fake->pages[index],
+			fake->closed[index] };
+		return !fake->unmapped[index];
+	}
 	return fake_translate(target, space, va, ACCESS_LOAD, page, &fault);
+}
+
+static void fake_watch_spaces(struct target *target, bool watch)
+{
+	fake_of(target)->watching = watch;
 }
 
 uint8_t *fake_target_byte(struct fake_target *fake, uint64_t va)
@@ -281,6 +293,7 @@ static const struct target_ops fake_ops = {
 	.device = fake_device,
 	.translate = fake_translate,
 	.find_page = fake_find_page,
+	.watch_spaces = fake_watch_spaces,
 	.read = fake_read,
 	.write = fake_write,
 	.thread_process = fake_thread_process,

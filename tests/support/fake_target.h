@@ -31,6 +31,8 @@ struct fake_target {
 	struct target_process process, other_process;
 	_Alignas(4096) uint8_t pages[FAKE_PAGES][4096];
 	bool closed[FAKE_PAGES], unmapped[FAKE_PAGES], read_only[FAKE_PAGES];
+	bool hidden[FAKE_PAGES]; /* mapped, but not usable by user code yet */
+	bool watching; /* target_watch_spaces() */
 	struct fake_thread threads[2];
 	const struct target_handler *handler;
 	/* What target_run() does after process_start: the test's body. */

@@ -1055,6 +1055,52 @@ static void map_later_body(struct fake_target *fake, void *ctx)
 	assert_false(fake->closed[2]);
 }
 
+/* The kernel makes the entry, tells, and only then lets user code use it. */
+static void map_hidden_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+
+	assert_true(fake->watching);
+	assert_false(fake->closed[2]);
+	fake->unmapped[2] = false;
+	fake->hidden[2] = true;
+	fake->handler->space_changed(fake->handler->ctx,
+		&fake->threads[0].thread, 0, 0, 0, true);
+	assert_true(fake->closed[2]);
+	fake->hidden[2] = false;
+	GPR(f, RBX) = X + 4096;
+	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
+	fake->unmapped[2] = true;
+	fake->handler->space_changed(fake->handler->ctx,
+		&fake->threads[0].thread, 0, 0, 0, true);
+	assert_false(fake->closed[2]);
+}
+
+static void a_page_is_kept_before_user_code_can_use_it(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x402000+8", &f->keeper);
+	f->fake->unmapped[2] = true;
+	go(f, map_hidden_body);
+	assert_int_equal(f->keeper.count, 1);
+	assert_false(f->fake->watching);
+}
+
+static void not_watching_body(struct fake_target *fake, void *ctx)
+{
+	(void)ctx;
+	assert_false(fake->watching);
+}
+
+static void nobody_is_told_of_spaces_when_nothing_follows_them(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "device:dev+8", &f->keeper);
+	go(f, not_watching_body);
+}
+
 static void a_range_follows_its_mappings(void **state)
 {
 	struct fixture *f = *state;
@@ -1545,6 +1591,8 @@ int main(void)
 		TEST(a_store_that_slipped_past_is_found),
 		TEST(memory_is_checked_on_demand),
 		TEST(a_range_follows_its_mappings),
+		TEST(a_page_is_kept_before_user_code_can_use_it),
+		TEST(nobody_is_told_of_spaces_when_nothing_follows_them),
 		TEST(the_kernels_copies_are_accesses_too),
 		TEST(a_denied_copy_leaves_memory_alone),
 		TEST(stop_after_a_step_stops_a_copy_too),
