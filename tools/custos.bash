@@ -34,6 +34,7 @@ _custos()
 			--who --guard --freeze --uninit --inject
 			--race --lockcheck --share --device
 			--default --budget --trust-script --virtual-time
+			--dry-run --dot
 			--no-table-sharing --kernel
 			--quiet --help'
 		case $prev in

@@ -11,9 +11,9 @@
 
 #define PAGE CUSTOS_ABI_PAGE
 #define SIZE_MAX_OBJECT (UINT64_C(1) << 40)
-/* A process has at least its own run of frames, a page of capabilities, a node
- * and its stack. */
-#define PROCESS_FRAMES (4 + CUSTOS_STACK_SIZE / PAGE)
+/* A process has at least its own run of frames, a page of capabilities, a node,
+ * its start information and its stack. */
+#define PROCESS_FRAMES (10 + CUSTOS_STACK_SIZE / PAGE)
 
 struct checker {
 	struct system *system;
