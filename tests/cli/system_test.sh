@@ -81,7 +81,7 @@ fi
 run run -k 'counter.elf!counter' "$work/codes.lua"
 expect "ranges are kept in a system's programs" 0 "missed 0" "rmw"
 cat >"$work/limit.lua" <<'END'
-local small = bank{ "small", limit = 24 }
+local small = bank{ "small", limit = 27 }
 process{ "one", program = "hello.elf", bank = small }
 END
 run run "$work/limit.lua"

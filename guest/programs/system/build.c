@@ -32,7 +32,8 @@ static int64_t do_given(const struct work *w)
 		cap_find("caps"), own, w->object, CUSTOS_RIGHT_ALL);
 }
 
-/* Modules are in the start information in the order the machine has them. */
+/* Modules are in the start information in the order the machine has them, this
+ * program's own first. */
 static int64_t do_program(const struct work *w)
 {
 	const struct custos_start_info *info =
@@ -43,7 +44,7 @@ static int64_t do_program(const struct work *w)
 		if (info->caps[i].type != CUSTOS_CAP_MODULE ||
 			!strcmp(info->caps[i].name, "program"))
 			continue;
-		if (before++ == w->step->x)
+		if (before++ == w->step->x + 1)
 			return custos_cappage_copy(cap_find("caps"),
 				info->caps[i].slot, w->object,
 				CUSTOS_RIGHT_ALL);
