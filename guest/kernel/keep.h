@@ -200,6 +200,8 @@ int64_t keep_ask(struct process *process);
 int64_t keep_ask_only(struct process *process, const struct cap *entry);
 /* Whether anybody but the process's keeper would be asked. */
 bool keep_has_keeper(const struct walk *way, unsigned need);
+/* Whether it is of use that the process, which is not current, tries itself. */
+bool keep_may_serve(struct process *process, uint64_t va, unsigned kind);
 bool keep_is_plain(const struct walk *way, unsigned need);
 enum custos_fault_code keep_fault_of(const struct walk *way, unsigned need);
 /* Put the question, whatever it is, to an entry that can answer. */

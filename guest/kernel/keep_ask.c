@@ -143,6 +143,19 @@ bool keep_has_keeper(const struct walk *way, unsigned need)
 	return false;
 }
 
+bool keep_may_serve(struct process *process, uint64_t va, unsigned kind)
+{
+	unsigned need = keep_rights(kind);
+	struct walk way;
+
+	if (va >= CUSTOS_USER_END)
+		return false;
+	if (endpoint_can_answer(&process->keeper))
+		return true;
+	walk(&process->space, va, &way);
+	return keep_is_plain(&way, need) || keep_has_keeper(&way, need);
+}
+
 /* ---- asking ---- */
 
 /* Somebody else's: in line. Who waits for us must not make us wait for him:

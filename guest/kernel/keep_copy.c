@@ -118,7 +118,8 @@ static int64_t begin_piece(struct process *process, uint64_t va,
 	struct custos_access *access;
 
 	if (process != cpu_this()->current)
-		return CALL_RESTART;
+		return keep_may_serve(process, va, kind) ? CALL_RESTART
+							 : -CUSTOS_E_FAULT;
 	if (process_emulate(process)->served_count == CUSTOS_SERVED_MAX)
 		return -CUSTOS_E_FAULT;
 	process->keep.seq = 0;
