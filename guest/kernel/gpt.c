@@ -459,23 +459,20 @@ static int64_t map_range(struct gpt *gpt, struct mapping *map, uint64_t end)
 {
 	const struct place top = {gpt, 0};
 	struct place place = top;
-	uint64_t at = map->va;
+	uint64_t at = map->va, before;
 	unsigned depth = 0;
 	int error = 0;
 
 	while (at < end && !error) {
-		const struct gpt *here = place.gpt;
-
 		if (map->work >= WORK)
 			return CALL_RESTART;
+		before = at;
 		error = map_slot(map, &place, &at, end);
-		depth += place.gpt != here;
-		if (depth == CUSTOS_WALK_NODES)
-			return -CUSTOS_E_REQUEST;
-		if (at - place.base >= gpt_span(place.gpt)) {
+		depth = at == before ? depth + 1 : 0;
+		if (depth == 2 * CUSTOS_WALK_NODES)
+			return -CUSTOS_E_REQUEST; /* going round */
+		if (at - place.base >= gpt_span(place.gpt))
 			place = top;
-			depth = 0;
-		}
 	}
 	return error;
 }

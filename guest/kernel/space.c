@@ -158,24 +158,21 @@ static struct bank *process_bank(struct process *process)
 	return frame_info(machine_gpa(process))->bank;
 }
 
-/* A table of that level for va. *out_count: levels its producer is below. */
+/* A table of that level for va; producer as found for it. */
 static uint64_t find_table(struct process *process, unsigned table_level,
-	uint64_t va, const struct walk *way, unsigned *out_count)
+	uint64_t va, const struct walk *way, unsigned producer)
 {
 	uint64_t in = va & ((UINT64_C(1) << table_shift(table_level + 1)) - 1);
-	unsigned producer = find_producer(way, table_level, va);
 	struct table_key key = {.level = (uint8_t)table_level};
 	const struct walk_level *level;
 
 	if (!producer) {
-		*out_count = 0;
 		key.producer = frame_number(machine_gpa(process));
 		key.offset = va - in;
 		key.rights = RIGHTS_RWX;
 		return table_get(&key, process_bank(process));
 	}
 	level = &way->levels[producer - 1];
-	*out_count = producer - 1;
 	key.producer = frame_number(machine_gpa(level->gpt));
 	key.offset = level->offset - in;
 	key.rights = (uint8_t)(level->rights & RIGHTS_RWX);
@@ -186,15 +183,18 @@ static uint64_t find_table(struct process *process, unsigned table_level,
 static uint64_t link_table(struct process *process, uint64_t table,
 	unsigned level, uint64_t va, const struct walk *way)
 {
-	unsigned index = index_in(level, va), count;
+	unsigned index = index_in(level, va);
+	unsigned producer = find_producer(way, level - 1, va);
 	const struct frame_info *info = frame_info(table);
-	uint64_t below = find_table(process, level - 1, va, way, &count), in;
+	uint64_t in = va & ((UINT64_C(1) << table_shift(level + 1)) - 1);
+	uint64_t below = find_table(process, level - 1, va, way, producer);
 
 	if (!below)
 		return 0;
-	in = va & ((UINT64_C(1) << table_shift(level + 1)) - 1);
-	if (!info->producer || !is_producer(info, &way->levels[count], in))
-		add_dependents(table, va, way, count);
+	if (producer && !(info->producer &&
+				is_producer(info, &way->levels[producer - 1],
+					in)))
+		add_dependents(table, va, way, producer - 1);
 	table_add_mapper(below, frame_number(table), index);
 	table_at(table)[index] = below | PTE_TABLE;
 	return below;

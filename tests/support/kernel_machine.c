@@ -85,6 +85,8 @@ unsigned machine_table_next(const uint64_t *table, unsigned from)
 void machine_set_cr3(uint64_t cr3)
 {
 	kernel_machine.cr3 = cr3;
+	if (kernel_machine.flush)
+		kernel_machine.flush(UINT64_MAX);
 }
 
 uint64_t machine_cr3(void)
@@ -126,7 +128,8 @@ void machine_halt(void)
 
 void machine_flush_page(uint64_t va)
 {
-	(void)va;
+	if (kernel_machine.flush)
+		kernel_machine.flush(va);
 }
 
 void machine_set_fs_base(uint64_t address)

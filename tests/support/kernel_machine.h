@@ -29,6 +29,9 @@ struct kernel_machine {
 	void (*emulate)(struct custos_emulate *emulate);
 	int64_t (*hypercall)(enum custos_call call, uint64_t a, uint64_t b,
 		uint64_t c, uint64_t d, uint64_t e);
+	/* The TLB of the CPU forgets the page of va; UINT64_MAX: everything.
+	 * May be NULL. */
+	void (*flush)(uint64_t va);
 };
 
 extern struct kernel_machine kernel_machine;

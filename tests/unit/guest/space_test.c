@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spaces: nodes changed in every way there is, and after every change what the
+ * hardware's tables and its TLB allow is what a walk of the nodes says.
+ */
+#include "guest/kernel/space.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/kernel/bank.h"
+#include "guest/kernel/call.h"
+#include "guest/kernel/cpu.h"
+#include "guest/kernel/gpt.h"
+#include "guest/kernel/object.h"
+#include "guest/kernel/process.h"
+#include "guest/kernel/table.h"
+#include "tests/support/kernel_machine.h"
+#include "tests/support/space_check.h"
+#include "tests/support/tests.h"
+
+#define EPISODES 60
+#define STEPS 3000
+#define PROCESSES 3
+#define BANKS 3
+#define THINGS 48
+#define TLB_SIZE 64
+
+static uint64_t seed;
+
+/* ---- a TLB ---- */
+
+static struct {
+	uint64_t va, gpa;
+	unsigned rights;
+	bool valid;
+} tlb[TLB_SIZE];
+
+static void flush(uint64_t va)
+{
+	for (unsigned i = 0; i < TLB_SIZE; i++)
+		if (va == UINT64_MAX || tlb[i].va == (va & ~PAGE_MASK))
+			tlb[i].valid = false;
+}
+
+/* The CPU uses va of the process whose space is loaded. */
+static void load_tlb(uint64_t va)
+{
+	uint64_t entry = cpu_get(0)->cr3;
+	unsigned i = (unsigned)(va >> 12) % TLB_SIZE;
+
+	for (unsigned level = TABLE_TOP; level > 0; level--) {
+		const uint64_t *table = machine_direct(entry & PTE_ADDRESS);
+
+		entry = table[va >> table_shift(level) & 511];
+		if (!entry)
+			return;
+	}
+	tlb[i].va = va & ~PAGE_MASK;
+	tlb[i].gpa = entry & PTE_ADDRESS;
+	tlb[i].rights = entry & PTE_WRITE ? CUSTOS_RIGHT_WRITE : 0;
+	tlb[i].valid = true;
+}
+
+static void check_tlb(const struct process *process)
+{
+	for (unsigned i = 0; i < TLB_SIZE; i++) {
+		uint64_t gpa = 0;
+		unsigned rights;
+
+		if (!tlb[i].valid)
+			continue;
+		rights = space_model(process, tlb[i].va, &gpa);
+		assert_true(rights & CUSTOS_RIGHT_READ);
+		assert_int_equal(gpa, tlb[i].gpa);
+		assert_false(tlb[i].rights & ~rights);
+	}
+}
+
+static void load_space(const struct process *process)
+{
+	cpu_get(0)->cr3 = process->cr3;
+	machine_set_cr3(process->cr3);
+}
+
+/* ---- a world ---- */
+
+static struct {
+	struct process *processes[PROCESSES];
+	struct bank *banks[BANKS];
+	struct cap things[THINGS]; /* nodes, pages and windows of them */
+	struct process *loaded;
+} world;
+
+static int setup(void **state)
+{
+	(void)state;
+	kernel_setup();
+	kernel_machine.flush = flush;
+	flush(UINT64_MAX);
+	memset(&world, 0, sizeof(world));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	kernel_teardown();
+	if (seed)
+		print_message("# the seed was %#lx\n", (unsigned long)seed);
+	return 0;
+}
+
+static uint32_t any(uint32_t limit)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)(seed >> 32) % limit;
+}
+
+static struct cap make(struct bank *bank, enum custos_captype type)
+{
+	static const enum frame_type frames[CUSTOS_CAP_MAX] = {
+		[CUSTOS_CAP_GPT] = FRAME_GPT,
+		[CUSTOS_CAP_PAGE] = FRAME_PAGE,
+		[CUSTOS_CAP_CAPPAGE] = FRAME_CAPPAGE,
+		[CUSTOS_CAP_ENDPOINT] = FRAME_ENDPOINT};
+	uint64_t gpa = bank_alloc(bank, frames[type]);
+
+	if (!gpa)
+		return (struct cap){0};
+	if (type == CUSTOS_CAP_GPT)
+		gpt_begin(gpa);
+	if (type == CUSTOS_CAP_ENDPOINT)
+		endpoint_begin(gpa);
+	return cap_make(type, CUSTOS_RIGHTS_MEMORY, machine_direct(gpa), 0);
+}
+
+static struct gpt *make_node(struct bank *bank, unsigned l2v)
+{
+	struct cap cap = make(bank, CUSTOS_CAP_GPT);
+	struct gpt *gpt = cap.object;
+
+	assert_non_null(gpt);
+	gpt->l2v = (uint8_t)l2v;
+	return gpt;
+}
+
+static struct cap link_to(struct gpt *gpt, unsigned rights)
+{
+	return cap_make(CUSTOS_CAP_GPT, rights, gpt, 0);
+}
+
+static struct process *make_process(struct bank *bank, const struct cap *space)
+{
+	struct process *process = process_create(bank);
+
+	assert_non_null(process);
+	process->space = *space;
+	process->told = true;
+	return process;
+}
+
+static unsigned any_l2v(void)
+{
+	static const unsigned char l2v[] = {12, 12, 12, 18, 18, 24, 36, 42};
+
+	return l2v[any(sizeof(l2v))];
+}
+
+static unsigned any_slot(void)
+{
+	return any(4) ? any(3) : any(64);
+}
+
+static unsigned any_rights(void)
+{
+	unsigned rights = CUSTOS_RIGHTS_MEMORY;
+
+	if (!any(6))
+		rights &= ~CUSTOS_RIGHT_WRITE;
+	if (!any(8))
+		rights &= ~CUSTOS_RIGHT_EXEC;
+	if (!any(24))
+		rights &= ~CUSTOS_RIGHT_READ;
+	return rights;
+}
+
+static struct cap *any_thing(void)
+{
+	return &world.things[any(THINGS)];
+}
+
+static struct gpt *any_node(void)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		struct cap *thing = any_thing();
+
+		if (thing->type == CUSTOS_CAP_GPT && cap_is_live(thing))
+			return thing->object;
+	}
+	return NULL;
+}
+
+static struct process *any_process(void)
+{
+	return world.processes[any(PROCESSES)];
+}
+
+static void begin(void)
+{
+	struct cap null = {0};
+
+	for (unsigned i = 0; i < BANKS; i++)
+		assert_int_equal(bank_create_child(bank_root(), 0,
+					 &world.banks[i]),
+			0);
+	for (unsigned i = 0; i < PROCESSES; i++)
+		world.processes[i] = make_process(bank_root(), &null);
+	world.loaded = world.processes[0];
+	load_space(world.loaded);
+}
+
+/* ---- what is done at random ---- */
+
+static void do_make(void)
+{
+	struct cap *thing = any_thing();
+	struct bank *bank = world.banks[any(BANKS)];
+
+	if (cap_is_live(thing) && any(8))
+		return;
+	if (any(16) == 0) {
+		*thing = cap_make(CUSTOS_CAP_FIXED, CUSTOS_RIGHTS_MEMORY, NULL,
+			CUSTOS_DEVICE_BASE + any(16) * PAGE_SIZE);
+		thing->pages = 1 + any(8);
+		return;
+	}
+	*thing = make(bank, any(4) ? CUSTOS_CAP_PAGE : CUSTOS_CAP_GPT);
+	if (thing->type == CUSTOS_CAP_GPT)
+		((struct gpt *)thing->object)->l2v = (uint8_t)any_l2v();
+}
+
+/* Most often what makes sense in a slot of so many bytes. */
+static struct cap thing_for(unsigned l2v)
+{
+	struct cap cap = {0};
+
+	for (unsigned i = 0; i < 16; i++) {
+		const struct gpt *gpt;
+
+		cap = *any_thing();
+		if (!any(8) || !cap_is_live(&cap))
+			break;
+		gpt = cap.object;
+		if (l2v == CUSTOS_GPT_L2V_MIN ? cap.type == CUSTOS_CAP_PAGE
+					      : cap.type == CUSTOS_CAP_GPT &&
+							gpt->l2v < l2v)
+			break;
+	}
+	return cap;
+}
+
+static struct cap any_window(unsigned l2v)
+{
+	struct cap cap = thing_for(l2v);
+	uint64_t offset, length;
+
+	if (!cap_is_live(&cap) || !cap_is_memory(&cap))
+		return (struct cap){0};
+	cap.rights &= (uint16_t)any_rights();
+	if (any(3))
+		return cap;
+	length = memory_length(&cap);
+	offset = any(3) * PAGE_SIZE * (any(2) ? 1 : any(512));
+	if (any(3) == 0)
+		offset = -offset;
+	memory_window(&cap, offset,
+		any(2) ? length - offset : (1 + any(80)) * PAGE_SIZE,
+		any_rights(), &cap);
+	return cap;
+}
+
+static void do_set(void)
+{
+	struct gpt *gpt = any_node();
+	struct cap cap = any_window(gpt ? gpt->l2v : CUSTOS_GPT_L2V_MIN);
+	unsigned slot = any_slot();
+
+	if (!gpt || !gpt_free_below(gpt, slot))
+		return;
+	gpt_set(gpt, slot, &cap);
+	table_flush();
+}
+
+static void do_root(void)
+{
+	struct process *process = any_process();
+	struct gpt *gpt = any_node();
+
+	if (cap_is_live(&process->space) && any(30))
+		return;
+	process->space = !gpt || !any(8)
+				 ? any_window(CUSTOS_GPT_L2V_MAX)
+				 : link_to(gpt, CUSTOS_RIGHTS_MEMORY);
+	space_forget(process);
+}
+
+static struct call call_on(struct cap *cap, uint64_t a, uint64_t b)
+{
+	return (struct call){.caller = world.processes[0],
+		.cap = cap,
+		.args = {a, b}};
+}
+
+static void do_l2v(void)
+{
+	struct gpt *gpt = any_node();
+	struct cap cap = {0};
+	struct call call = call_on(&cap, any_l2v(), 0);
+
+	if (!gpt || any(6))
+		return;
+	cap = link_to(gpt, CUSTOS_RIGHTS_MEMORY);
+	while (gpt_call_set_l2v(&call) == CALL_RESTART)
+		continue;
+}
+
+static void do_split(void)
+{
+	struct gpt *gpt = any_node();
+
+	if (gpt)
+		gpt_split(gpt, any_slot());
+}
+
+static void do_map(void)
+{
+	struct gpt *gpt = any_node();
+	struct cap memory = any_window(CUSTOS_GPT_L2V_MAX);
+	uint64_t va = (uint64_t)any(600) * PAGE_SIZE;
+	uint64_t length = (uint64_t)(1 + any(200)) * PAGE_SIZE;
+	int64_t result;
+
+	if (!gpt)
+		return;
+	do {
+		if (memory.type && any(3))
+			result = gpt_map(gpt, va, &memory,
+				any(3) * PAGE_SIZE, length, any_rights());
+		else
+			result = gpt_unmap(gpt, va, length);
+		if (memory.type && length > memory_length(&memory))
+			length = memory_length(&memory);
+	} while (result == CALL_RESTART);
+}
+
+static void do_destroy(void)
+{
+	struct cap *thing = any_thing();
+
+	if (!thing->object || !cap_is_live(thing) || any(6))
+		return;
+	while (!object_destroy(machine_gpa(thing->object)))
+		continue;
+	thing->type = 0;
+}
+
+static void do_end_table(void)
+{
+	uint32_t table = world.banks[any(BANKS)]->first[BANK_TABLES];
+
+	if (table && !any(4))
+		assert_true(object_destroy(frame_gpa(table)));
+}
+
+static void do_end_bank(void)
+{
+	unsigned i = any(BANKS);
+
+	if (any(200))
+		return;
+	bank_end(world.banks[i], false);
+	while (!bank_end_piece())
+		continue;
+	assert_int_equal(
+		bank_create_child(bank_root(), 0, &world.banks[i]), 0);
+}
+
+static void do_set_bank(void)
+{
+	struct gpt *gpt = any_node();
+
+	if (!gpt || !table_end_produced(&gpt->tables))
+		return;
+	gpt->bank = cap_make(
+		CUSTOS_CAP_BANK, CUSTOS_RIGHT_ALL, world.banks[any(BANKS)], 0);
+}
+
+/* An address where the process probably has something. */
+static uint64_t any_address(const struct process *process)
+{
+	const struct cap *cap = &process->space;
+	uint64_t va = any(4) ? 0 : any(4) * PAGE_SIZE;
+
+	for (unsigned depth = 0; depth < 8; depth++) {
+		const struct gpt *gpt = cap->object;
+		unsigned slot = 0;
+
+		if (!cap_is_live(cap) || !cap_is_memory(cap))
+			break;
+		if (cap->type != CUSTOS_CAP_FIXED &&
+			cap->type != CUSTOS_CAP_ENTRY)
+			va -= cap->payload;
+		if (cap->type != CUSTOS_CAP_GPT)
+			break;
+		for (unsigned i = 0; i < 64; i++) {
+			slot = any_slot();
+			if (gpt->slots[slot].type)
+				break;
+		}
+		va += (uint64_t)slot << gpt->l2v;
+		cap = &gpt->slots[slot];
+	}
+	return any(16) ? va : va + any(80) * PAGE_SIZE;
+}
+
+static uint64_t touches;
+
+static void do_touch(void)
+{
+	struct process *process = any(2) ? world.loaded : any_process();
+	uint64_t va = any_address(process), gpa = 0, real = 0;
+	bool write = any(2);
+	unsigned rights;
+	int result;
+
+	if (va >= CUSTOS_USER_END)
+		return;
+	rights = space_model(process, va, &real);
+	result = space_resolve(process, va, write, &gpa);
+	if (result == 0) {
+		touches++;
+		assert_int_equal(gpa & ~PAGE_MASK, real);
+		assert_true(rights &
+			    (write ? CUSTOS_RIGHT_WRITE : CUSTOS_RIGHT_READ));
+	}
+	if (process == world.loaded)
+		load_tlb(va);
+}
+
+static void do_populate(void)
+{
+	struct process *process = any_process();
+	uint64_t va = any_address(process) & ~PAGE_MASK;
+
+	if (va < CUSTOS_USER_END - 256 * PAGE_SIZE)
+		space_populate(process, va, (1 + any(200)) * PAGE_SIZE);
+}
+
+static void do_load(void)
+{
+	world.loaded = any_process();
+	load_space(world.loaded);
+}
+
+static void (*const deeds[])(void) = {do_make, do_make, do_set, do_set, do_set,
+	do_root, do_l2v, do_split, do_map, do_map, do_destroy, do_end_table,
+	do_end_bank, do_set_bank, do_touch, do_touch, do_touch, do_touch,
+	do_touch, do_touch, do_touch, do_touch, do_touch, do_touch, do_touch,
+	do_touch, do_populate, do_load};
+
+static void check_world(void)
+{
+	table_flush();
+	for (unsigned i = 0; i < PROCESSES; i++)
+		space_check(world.processes[i]);
+	check_tlb(world.loaded);
+}
+
+static void tables_never_show_more_than_nodes(void **state)
+{
+	for (unsigned episode = 1; episode <= EPISODES; episode++) {
+		setup(state);
+		seed = episode * UINT64_C(0x9e3779b97f4a7c15);
+		begin();
+		for (unsigned step = 0; step < STEPS; step++) {
+			deeds[any(sizeof(deeds) / sizeof(deeds[0]))]();
+			check_world();
+		}
+		if (episode < EPISODES)
+			kernel_teardown();
+	}
+	assert_true(touches > EPISODES * STEPS / 100);
+	seed = 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(
+			tables_never_show_more_than_nodes, teardown),
+	};
+
+	(void)setup;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
