@@ -233,9 +233,25 @@ static int resolve_rights(struct resolver *r, const struct system_object *to,
 	return ret;
 }
 
+#define ACCESSES (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_EXEC)
 #define USUAL_MAP                                                              \
 	(CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_CALL |          \
 		CUSTOS_RIGHT_STRONG | CUSTOS_RIGHT_INSPECT)
+
+/* Not what the keeper may do, but what it is asked about. */
+static int rights_of_page(struct resolver *r, struct system_page *page)
+{
+	int ret = resolve_rights(r, system_object(r->system, page->keeper),
+		"page", page->rights_text, ACCESSES, &page->rights);
+
+	page->rights &= ACCESSES;
+	if (!ret && !page->rights)
+		ret = system_fail(r->system, r->object->line, r->err,
+			"memory `%s': page %" PRIu64
+			": rights must be some of r, w and x",
+			r->object->name, page->index);
+	return ret;
+}
 
 static int rights_of_object(struct resolver *r)
 {
@@ -255,10 +271,7 @@ static int rights_of_object(struct resolver *r)
 			o->caps[i].rights_text, CUSTOS_RIGHT_ALL,
 			&o->caps[i].rights);
 	for (size_t i = 0; i < o->page_count && !ret; i++)
-		ret = resolve_rights(r,
-			system_object(r->system, o->pages[i].keeper), "page",
-			o->pages[i].rights_text,
-			USUAL_MAP | CUSTOS_RIGHT_EXEC, &o->pages[i].rights);
+		ret = rights_of_page(r, &o->pages[i]);
 	return ret;
 }
 

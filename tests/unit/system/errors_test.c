@@ -122,6 +122,9 @@ static const struct {
 	{ "endpoint{ 'e' }\n"
 	  "memory{ 'm', size = '8K', pages = { [2] = 'e' } }\n" OK_PROCESS,
 		"s.lua:2: memory `m': there is no page 2 (they are 0 to 1)" },
+	{ "endpoint{ 'e' }\nmemory{ 'm', size = '8K',\n"
+	  "  pages = { [1] = { 'e', rights = 'nocall' } } }\n" OK_PROCESS,
+		"s.lua:2: memory `m': page 1: rights must be some of r, w" },
 	{ "for i = 1, 2000 do bank{} end", "s.lua:1: more than 1024 objects" },
 	{ "while true do end", "s.lua:1: ran longer than" },
 	{ "io.open('x')", "s.lua:1: unknown word 'io'" },

@@ -131,7 +131,7 @@ static void special_pages_are_in_nodes_of_their_own(void **state)
 	static const char *const want[] = {
 		"NODE kept x=12",
 		"NODE kept x=c", "PAGE kept x=0 y=1 z=0 r=0 data=3",
-		"PAGE kept x=1000 y=1 z=0 r=387 data=0",
+		"PAGE kept x=1000 y=1 z=0 r=7 data=0",
 		"PAGE kept x=2000 y=3e z=0 r=0",
 		"MAP kept x=0 y=0 z=40000",
 		"PAGE kept x=40000 y=40", "PAGE kept x=80000 y=40",
