@@ -142,21 +142,24 @@ static void *run_thread(void *arg)
 {
 	struct trace_writer *w = arg;
 	unsigned ms = w->options.flush_ms;
-	struct timespec until = later(ms);
-	bool pending = false; /* something waits to be flushed */
+	struct timespec until = { 0 };
+	bool pending = false; /* something waits to be flushed, until then */
 	unsigned next = 0; /* the half whose turn it is */
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->closing || has_half(&w->halves[0]) ||
 		has_half(&w->halves[1])) {
 		struct half *half = &w->halves[next];
-		bool due = wait_for_work(w, half, pending, &until);
+		bool due;
 
-		if (!pending && !due) {
-			/* Something came, just now. */
+		if (!pending && has_half(half)) {
+			/* It came just now, or while we wrote. */
 			pending = true;
 			until = later(ms);
 		}
+		due = wait_for_work(w, half, pending, &until);
+		if (!pending)
+			continue;
 		if (!half->full && !due && !w->closing)
 			continue;
 		if (has_half(half))

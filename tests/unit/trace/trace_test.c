@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -290,6 +291,42 @@ static void questions_agree_with_reading_it_all(void **state)
 }
 
 /* seek() comes to where reading on would have come. */
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Who records all the time: what waits is flushed when it is old, and not
+ * again and again because something is always waiting. */
+static void chunks_are_not_smaller_than_they_need_be(void **state)
+{
+	struct trace_record record = { .kind = TRACE_MARKER, .text = "x" };
+	uint64_t start = now_ms(), elapsed = 0;
+	struct trace_writer *writer;
+	struct trace_reader *reader;
+	struct trace_totals totals;
+
+	(void)state;
+	assert_int_equal(trace_writer_open(path, &trace_random_meta, NULL,
+				 &writer, NULL),
+		0);
+	for (; elapsed < 400; elapsed = now_ms() - start) {
+		record.time_ns += 1000;
+		assert_int_equal(trace_writer_add(writer, &record, NULL), 0);
+	}
+	assert_int_equal(trace_writer_close(writer, 0, NULL), 0);
+	reader = open_trace();
+	trace_reader_totals(reader, &totals);
+	/* META, INDEX, the last one; full ones; half of the 75 ms is allowed
+	 * for. */
+	assert_in_range(totals.chunks, 3,
+		4 + totals.records / 65536 + elapsed / 37);
+	trace_reader_close(reader);
+}
+
 static void seek_finds_every_access(void **state)
 {
 	struct trace_reader *reader;
@@ -315,6 +352,7 @@ int main(void)
 		cmocka_unit_test(random_records_come_back),
 		cmocka_unit_test(questions_agree_with_reading_it_all),
 		cmocka_unit_test(seek_finds_every_access),
+		cmocka_unit_test(chunks_are_not_smaller_than_they_need_be),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
