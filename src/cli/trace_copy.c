@@ -29,14 +29,16 @@ bool trace_copy_open(struct trace_copy *copy, struct trace_query *q,
 {
 	const struct trace_writer_options options = { .regs = true,
 		.stacks = true };
+	struct trace_meta about = *meta;
 	struct error err = { 0 };
 
+	about.start = NULL; /* a part of a run, or several, cannot be rerun */
 	*copy = (struct trace_copy){ .q = q };
 	if (same_file(path, q->path)) {
 		trace_query_fail(q, "%s would be written over itself", path);
 		return false;
 	}
-	if (!trace_writer_open(path, meta, &options, &copy->writer, &err))
+	if (!trace_writer_open(path, &about, &options, &copy->writer, &err))
 		return true;
 	trace_query_fail(q, "%s", err.text);
 	return false;

@@ -220,7 +220,10 @@ static int find_ordered(struct session *s, struct error *err)
 static void on_ordered(void *ctx, uint64_t before, uint64_t after)
 {
 	struct session *s = ctx;
+	const struct session_recorder *recorder = s->config.recorder;
 
+	if (recorder && recorder->ordered)
+		recorder->ordered(recorder->ctx, before, after);
 	for (size_t i = 0; i < s->ordered_count; i++)
 		keeper_tell_ordered(s->ordered[i], before, after);
 }
@@ -421,6 +424,9 @@ size_t session_write(struct session *s, uint64_t process, uint64_t va,
 	if (!p)
 		return 0;
 	done = target_write(s->config.target, p->space, va, bytes, len);
+	if (s->config.recorder && s->config.recorder->written)
+		s->config.recorder->written(
+			s->config.recorder->ctx, process, va, bytes, done);
 	tell_shadow(s, p, va, bytes, done);
 	return done;
 }
