@@ -120,10 +120,14 @@ _custos()
 					sqlite ctf chrome lackey din' -- "$cur"))
 				return
 			fi
-			options='--output --help'
+			options='--output --range --when --process --from --to
+				--help'
 			;;
 		import) options='--output --fetches --help' ;;
-		sql) options='--csv --json --help' ;;
+		sql)
+			options='--csv --json --range --when --process --from
+				--to --help'
+			;;
 		*) options='--help' ;;
 		esac
 		;;
