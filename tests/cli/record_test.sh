@@ -56,6 +56,16 @@ out=$("$CUSTOS" run -q --print -r "$trace" -k counter \
 	"$BUILD/guest/counter.elf" 3 2>&1)
 verdict "--print prints them, too" count mov "$plain"
 
+# The reader that was written from docs/TRACE-FORMAT.md alone.
+"$CUSTOS" run -q -r "$trace" --regs --stacks --cpus 2 -k shared \
+	"$BUILD/guest/shared_counter.elf" 50 >/dev/null 2>&1
+own=$("$CUSTOS" trace print "$trace" 2>&1 | grep -c mov)
+out=$(python3 tests/support/read_trace.py "$trace" 2>&1)
+case $? in
+77 | 127) ;; # no python3, or not the libraries that it wants
+*) verdict "another reader says the same" count '^access.*	mov' "$own" ;;
+esac
+
 cat >"$dir/mark.lua" <<'END'
 keep("counter")
 function store(a) mark("stored " .. a.new) return a.new == 2 and serve(9) or pass end
