@@ -50,7 +50,7 @@ static int open_writer(struct run *run, struct run_record *record)
 		error_set(&err, ret, "out of memory");
 	}
 	run_describe_fini(&about);
-	return ret ? cmd_fail("run", "%s", err.text) : CLI_OK;
+	return ret ? run_fail(run, "%s", err.text) : CLI_OK;
 }
 
 /* ---- what the session tells ---- */
@@ -354,7 +354,7 @@ int run_open_record(struct run *run)
 		return CLI_OK;
 	record = record_create(run);
 	code = record ? open_writer(run, record) :
-			cmd_fail("run", "out of memory");
+			run_fail(run, "out of memory");
 	if (code == CLI_OK)
 		run->record = record;
 	else if (record)
@@ -386,5 +386,5 @@ int run_close_record(struct run *run, int64_t code)
 	run->record = NULL;
 	ret = trace_writer_close(record->writer, code, &err);
 	record_destroy(record);
-	return ret ? cmd_fail("run", "%s", err.text) : CLI_OK;
+	return ret ? run_fail(run, "%s", err.text) : CLI_OK;
 }
