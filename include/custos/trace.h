@@ -135,6 +135,9 @@ struct trace_record {
 	uint32_t range;
 	uint64_t offset, size;
 	const uint8_t *bytes; /* BIND; NULL for a device */
+	/* BIND: which page of memory it is: processes whose bytes are of the
+	 * same one share them. 0: not known. */
+	uint64_t frame;
 	/* MARKER, LOST, END */
 	const char *text;
 	uint64_t count; /* LOST */

@@ -177,7 +177,7 @@ static void add_ranges(struct run_record *record, const struct range *range)
 }
 
 static void on_bind(void *ctx, uint64_t process, const struct range *range,
-	uint64_t offset, uint32_t size, const uint8_t *bytes)
+	uint64_t offset, uint32_t size, const uint8_t *bytes, frame_t frame)
 {
 	struct trace_record r = {
 		.kind = TRACE_BIND,
@@ -186,6 +186,7 @@ static void on_bind(void *ctx, uint64_t process, const struct range *range,
 		.offset = offset,
 		.size = size,
 		.bytes = bytes,
+		.frame = frame,
 	};
 
 	add_ranges(ctx, range);

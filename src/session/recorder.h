@@ -29,10 +29,12 @@ struct session_recorder {
 		const char *text);
 	/*
 	 * Bytes [offset, offset + size) of range are these now (NULL: a
-	 * device): bound, or changed by no access. process: 0 for devices.
+	 * device), those of this frame: bound, or changed by no access.
+	 * process: 0 for devices.
 	 */
 	void (*bind)(void *ctx, uint64_t process, const struct range *range,
-		uint64_t offset, uint32_t size, const uint8_t *bytes);
+		uint64_t offset, uint32_t size, const uint8_t *bytes,
+		frame_t frame);
 	void (*unbind)(void *ctx, uint64_t process, const struct range *range,
 		uint64_t offset, uint32_t size);
 	/*

@@ -381,7 +381,7 @@ static void record_change(struct session *s, uint64_t process,
 			return;
 		recorder->bind(recorder->ctx, process, p->range,
 			p->offset + (from - p->first), to - from,
-			bytes + (from - first));
+			bytes + (from - first), kept_page_frame(page));
 	}
 }
 

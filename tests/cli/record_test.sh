@@ -56,6 +56,15 @@ out=$("$CUSTOS" run -q --print -r "$trace" -k counter \
 	"$BUILD/guest/counter.elf" 3 2>&1)
 verdict "--print prints them, too" count mov "$plain"
 
+# Who shares memory is in the trace.
+out=$("$CUSTOS" run -q -r "$trace" -k shared "$BUILD/guest/shared_counter.elf" \
+	50 2>&1)
+out=$("$CUSTOS" trace sql "$trace" "select count(distinct pid) as processes,
+	count(distinct frame) > 1 as copies from events where event = 'bind'
+	and frame in (select frame from events where event = 'bind'
+		group by frame having count(distinct pid) > 1)" 2>&1)
+verdict "processes that share a page are known" count '^2	0$\|^3	0$' 1
+
 # The reader that was written from docs/TRACE-FORMAT.md alone.
 "$CUSTOS" run -q -r "$trace" --regs --stacks --cpus 2 -k shared \
 	"$BUILD/guest/shared_counter.elf" 50 >/dev/null 2>&1

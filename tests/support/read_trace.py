@@ -417,7 +417,10 @@ class Decoder:
             e.update(range=src.varint(), offset=src.varint(),
                      size=src.varint())
             if kind == 3:
-                e.update(bytes=src.bytes(e["size"]) if src.u8() else None)
+                flags = src.u8()
+                check(flags < 4, "a flag of BIND that nobody knows")
+                e.update(frame=src.varint() if flags & 2 else 0)
+                e.update(bytes=src.bytes(e["size"]) if flags & 1 else None)
         elif kind == 5:
             e.update(text=src.string())
         else:
@@ -559,6 +562,7 @@ def show_event(e):
         if key in e:
             words.append(e[key])
     if e["kind"] == 3:
+        words.append(e["frame"])
         words.append(hexed(e["bytes"]))
     print(*words, sep="\t")
 

@@ -121,7 +121,7 @@ static void add_event(struct buf *out, const struct trace_record *r)
 	if (r->kind == TRACE_MARKER || r->kind == TRACE_LOST)
 		buf_printf(out, "\t%s", r->text);
 	if (r->kind == TRACE_BIND) {
-		buf_add_char(out, '\t');
+		buf_printf(out, "\t%" PRIu64 "\t", r->frame);
 		add_bytes(out, r->bytes, r->size);
 		out->len--; /* the tab behind it */
 	}

@@ -101,6 +101,7 @@ static void same_event(
 		break;
 	case TRACE_BIND:
 		same_bytes(a->bytes, b->bytes, a->size);
+		assert_int_equal(a->frame, b->frame);
 		/* fall through */
 	case TRACE_UNBIND:
 		assert_int_equal(a->range, b->range);
