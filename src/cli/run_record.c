@@ -106,10 +106,9 @@ static void on_access(void *ctx, const struct access *access,
 		.final_bytes = final_bytes,
 	};
 
-	/* Copies are the guest kernel's: it has other registers. */
-	if (o->record_regs && access->insn && get_regs(record, regs))
+	if (o->record_regs && get_regs(record, regs))
 		r.regs = regs;
-	if (o->record_stacks && access->insn) {
+	if (o->record_stacks) {
 		/* The first is the instruction itself. */
 		r.stack = stack + 1;
 		r.stack_count = (uint32_t)session_stack(record->run->session,

@@ -72,9 +72,12 @@ struct worker *session_worker(struct session *s, struct target_thread *thread)
 	w->regs = *target_thread_regs(thread);
 	/* Set by some CPUs when they fault; no instruction starts with it. */
 	w->regs.rflags &= ~(uint64_t)ARCH_RFLAGS_RF;
-	w->start = w->regs;
 	w->process = target_thread_process(thread);
 	w->space = target_thread_space(thread);
+	w->start = w->regs;
+	w->has_start = true;
+	w->start_process = w->process;
+	w->start_space = w->space;
 	return w;
 }
 

@@ -56,6 +56,18 @@ out=$("$CUSTOS" run -q --print -r "$trace" -k counter \
 	"$BUILD/guest/counter.elf" 3 2>&1)
 verdict "--print prints them, too" count mov "$plain"
 
+# What the guest's kernel copies has the stack and registers of the call.
+"$CUSTOS" run -q -r "$trace" --regs --stacks -k source -k destination+0+4 \
+	"$BUILD/guest/copies.elf" >/dev/null 2>&1
+for kind in ipc_src ipc_dst syscall_load; do
+	out=$("$CUSTOS" trace print --stacks --when $kind "$trace" 2>&1)
+	verdict "a stack is recorded of $kind" count 'from.*main+0x.*\.[cd]' 1
+done
+out=$("$CUSTOS" trace sql "$trace" "select count(*) from accesses a
+	join registers r on r.access = a.id where r.name = 'rip' and
+	r.value = a.ip and a.kind in ('ipc_src', 'ipc_dst', 'syscall_load')" 2>&1)
+verdict "and registers" count '^3$' 1
+
 # Who shares memory is in the trace.
 out=$("$CUSTOS" run -q -r "$trace" -k shared "$BUILD/guest/shared_counter.elf" \
 	50 2>&1)
