@@ -136,7 +136,7 @@ _custos()
 		export)
 			if ((COMP_CWORD == 3)); then
 				COMPREPLY=($(compgen -W 'jsonl csv tsv
-					sqlite ctf chrome lackey din' -- "$cur"))
+					sqlite ctf chrome lackey din memtrace' -- "$cur"))
 				return
 			fi
 			options='--output --range --when --process --from --to

@@ -19,6 +19,7 @@ const char trace_export_help[] =
 	"  chrome    trace events in JSON: ui.perfetto.dev, chrome://tracing\n"
 	"  lackey    text as of Valgrind's lackey\n"
 	"  din       text for the Dinero cache simulators\n"
+	"  memtrace  text as of DynamoRIO's sample client memtrace\n"
 	"\n"
 	"  -o, --output FILE     write to FILE; sqlite and ctf need it\n"
 	TRACE_SELECT_HELP;
@@ -37,6 +38,8 @@ const struct trace_export_format trace_export_formats[] = {
 		trace_simulator_end },
 	{ "din", "text", true, trace_simulator_begin, trace_din_record,
 		trace_simulator_end },
+	{ "memtrace", "text", true, trace_memtrace_begin,
+		trace_memtrace_record, trace_simulator_end },
 	{ 0 },
 };
 

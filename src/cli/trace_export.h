@@ -59,6 +59,8 @@ trace_export_record trace_chrome_record;
 trace_export_end trace_chrome_end;
 trace_export_begin trace_simulator_begin;
 trace_export_record trace_lackey_record, trace_din_record;
+trace_export_begin trace_memtrace_begin;
+trace_export_record trace_memtrace_record;
 trace_export_end trace_simulator_end;
 trace_export_begin trace_ctf_begin;
 trace_export_record trace_ctf_record;
