@@ -83,7 +83,18 @@ struct custos_device {
 struct custos_cpu_state {
 	uint64_t process; /* id of the process whose user code runs; 0: none */
 	uint64_t copy_ip; /* CUSTOS_CALL_COPY: of the system call instruction */
-	uint64_t reserved[6];
+	/* and where the registers of the process whose memory it is are saved:
+	 * gpa of a struct custos_saved_frame; 0: nowhere */
+	uint64_t copy_frame;
+	uint64_t reserved[5];
+};
+
+/* A process's registers as the kernel saves them. */
+struct custos_saved_frame {
+	uint64_t gpr[16]; /* hardware order; the fifth means nothing: see rsp */
+	uint64_t vector;
+	uint64_t error_code;
+	uint64_t rip, cs, rflags, rsp, ss;
 };
 
 struct custos_boot_info {
@@ -321,6 +332,7 @@ _Static_assert(offsetof(struct custos_module, entry) == 32, "abi");
 _Static_assert(offsetof(struct custos_module, segments) == 48, "abi");
 _Static_assert(sizeof(struct custos_device) == 48, "abi");
 _Static_assert(sizeof(struct custos_cpu_state) == 64, "abi");
+_Static_assert(sizeof(struct custos_saved_frame) == 23 * 8, "abi");
 _Static_assert(offsetof(struct custos_boot_info, xcr0) == 32, "abi");
 _Static_assert(offsetof(struct custos_boot_info, ram_base) == 40, "abi");
 _Static_assert(offsetof(struct custos_boot_info, free_base) == 56, "abi");

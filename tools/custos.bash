@@ -23,7 +23,7 @@ _custos()
 
 	if ((COMP_CWORD == 1)); then
 		COMPREPLY=($(compgen -W \
-			'run trace doctor decode emulate help --help --version' -- "$cur"))
+			'run trace replay doctor decode emulate help --help --version' -- "$cur"))
 		return
 	fi
 	case $command in
@@ -80,6 +80,25 @@ _custos()
 		--budget) return ;;
 		esac
 		;;
+	replay)
+		options='--changed --keep --script --output --json --cost
+			--print --when --plugin --log --watch --who --guard
+			--freeze --uninit --inject --race --lockcheck --share
+			--device --default --budget --trust-script --quiet
+			--help'
+		case $prev in
+		-s | --script)
+			COMPREPLY=($(compgen -d -S / -- "$cur")
+				$(compgen -f -X '!*.lua' -- "$cur"))
+			compopt -o nospace
+			return
+			;;
+		--default)
+			COMPREPLY=($(compgen -W 'pass deny' -- "$cur"))
+			return
+			;;
+		esac
+		;;
 	trace)
 		# VERB: its options, one line each.
 		verbs='info print who history memory report origin check export import sql plot diff merge cut lua'
@@ -119,13 +138,17 @@ _custos()
 		export)
 			if ((COMP_CWORD == 3)); then
 				COMPREPLY=($(compgen -W 'jsonl csv tsv
-					sqlite ctf chrome lackey din' -- "$cur"))
+					sqlite ctf chrome lackey din memtrace' -- "$cur"))
 				return
 			fi
-			options='--output --help'
+			options='--output --range --when --process --from --to
+				--help'
 			;;
 		import) options='--output --fetches --help' ;;
-		sql) options='--csv --json --help' ;;
+		sql)
+			options='--csv --json --range --when --process --from
+				--to --help'
+			;;
 		*) options='--help' ;;
 		esac
 		;;
@@ -133,14 +156,14 @@ _custos()
 	emulate) options='--help' ;;
 	decode) options='--json --address --help' ;;
 	help)
-		COMPREPLY=($(compgen -W 'run trace doctor decode emulate' -- "$cur"))
+		COMPREPLY=($(compgen -W 'run trace replay doctor decode emulate' -- "$cur"))
 		return
 		;;
 	*) return ;;
 	esac
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W "$options" -- "$cur"))
-	elif [[ $command == run || $command == trace ]]; then
+	elif [[ $command == run || $command == trace || $command == replay ]]; then
 		compopt -o filenames -o default
 		COMPREPLY=($(compgen -f -- "$cur"))
 	fi

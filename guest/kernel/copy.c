@@ -35,10 +35,12 @@ bool copy_is_monitors(uint64_t gpa)
 static int64_t ask_monitor(struct process *process, uint64_t va,
 	const void *kernel, uint64_t size, unsigned kind)
 {
+	struct custos_cpu_state *state = &boot_info->cpus[cpu_this()->index];
 	int64_t result;
 
 	/* Saved registers of a system call are those behind its SYSCALL. */
-	boot_info->cpus[cpu_this()->index].copy_ip = process->frame.rip - 2;
+	state->copy_ip = process->frame.rip - 2;
+	state->copy_frame = machine_gpa(&process->frame);
 	result = machine_hypercall(CUSTOS_CALL_COPY, process->cr3, va,
 		machine_gpa(kernel), size, kind);
 

@@ -121,6 +121,10 @@ _Static_assert(offsetof(struct process, kernel_stack) ==
 _Static_assert((PROCESS_FRAME + sizeof(struct frame)) % 16 == 0, "entry.S");
 _Static_assert(sizeof(struct frame) == 184, "FRAME_SIZE of entry.S");
 _Static_assert(offsetof(struct frame, cs) == 152, "entry.S");
+_Static_assert(sizeof(struct frame) == sizeof(struct custos_saved_frame) &&
+		offsetof(struct frame, rip) ==
+			offsetof(struct custos_saved_frame, rip),
+	"abi");
 _Static_assert(sizeof(struct process) <= PAGE_SIZE, "one frame");
 
 /* Frames in the run of one process: this, its top table, its struct

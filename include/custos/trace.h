@@ -37,6 +37,28 @@ struct trace_range {
 	uint64_t length;
 };
 
+/* A range as it was kept, where its name and bytes do not say it. */
+struct trace_start_range {
+	uint32_t id;
+	bool joined; /* a run of a rep form's elements is one access */
+	const char *device; /* "": none */
+};
+
+#define TRACE_START_VIRTUAL_TIME 1u
+
+/* What it takes to start the same run again, beside the rest of the meta. */
+struct trace_start {
+	const char *directory; /* in which it was started */
+	uint64_t memory; /* bytes of RAM */
+	uint32_t flags; /* TRACE_START_* */
+	const char *kernel; /* path; "": the one inside custos */
+	uint64_t kernel_hash; /* XXH3-64 of it */
+	const char *const *args; /* of the first program, its name first */
+	uint32_t arg_count;
+	const struct trace_start_range *ranges;
+	uint32_t range_count;
+};
+
 struct trace_meta {
 	const char *command; /* the command line, as for a shell */
 	const char *kvm; /* "svm", "vmx", "pvm", "" */
@@ -47,6 +69,7 @@ struct trace_meta {
 	uint32_t program_count;
 	const struct trace_range *ranges;
 	uint32_t range_count;
+	const struct trace_start *start; /* NULL: nobody said */
 };
 
 /* An instruction that made accesses; ids count from 0 in order of
@@ -112,9 +135,53 @@ struct trace_record {
 	uint32_t range;
 	uint64_t offset, size;
 	const uint8_t *bytes; /* BIND; NULL for a device */
+	/* BIND: which page of memory it is: processes whose bytes are of the
+	 * same one share them. 0: not known. */
+	uint64_t frame;
 	/* MARKER, LOST, END */
 	const char *text;
 	uint64_t count; /* LOST */
+};
+
+/* ---- inputs: what a run cannot be repeated without ---- */
+
+enum trace_input_kind {
+	/* All that process has done came before anything that other will. */
+	TRACE_INPUT_ORDER = 1,
+	/* What an access's record does not say of its answer. */
+	TRACE_INPUT_ANSWER,
+	/* A keeper changed memory of a process, kept or not. */
+	TRACE_INPUT_WRITE,
+	TRACE_INPUT_KEEP, /* a range that was not there at the start */
+	TRACE_INPUT_RELEASE, /* a range is kept no more */
+	TRACE_INPUT_REVOKE, /* what was granted of a range is taken back */
+	TRACE_INPUT_TURN, /* a CPU entered the guest's kernel */
+	TRACE_INPUT_STATE, /* hash of what the run left: its registers before
+			    * each access, its memory */
+	TRACE_INPUT_KIND_MAX
+};
+
+enum trace_answer {
+	TRACE_ANSWER_VALUE = 1, /* bytes: an rmw computed on these */
+	TRACE_ANSWER_FAULT, /* denied with another fault than a #PF there */
+	TRACE_ANSWER_GRANT, /* value: 1 writes too, 2 to all processes */
+	TRACE_ANSWER_STEPS, /* the instructions behind it were stepped, too */
+	TRACE_ANSWER_HELD, /* the process waited; others went on */
+};
+
+struct trace_input {
+	enum trace_input_kind kind;
+	uint64_t record; /* so many records are before it; the writer's */
+	uint64_t seq; /* ANSWER: of the access */
+	uint32_t range; /* ANSWER, KEEP, RELEASE, REVOKE */
+	enum trace_answer answer;
+	uint64_t process, other; /* ORDER; WRITE: process */
+	uint64_t address; /* WRITE; FAULT */
+	uint64_t value; /* GRANT; FAULT: vector | error code << 32; STATE;
+			 * KEEP: 1 when it is joined */
+	uint32_t cpu; /* TURN */
+	uint32_t size; /* WRITE, VALUE: bytes */
+	const uint8_t *bytes; /* valid until the next input is read */
 };
 
 /* ---- reading ---- */
@@ -154,6 +221,15 @@ const char *trace_reader_damage(
 /* The next record in file order: 1; 0 at the end; -errno. Damaged chunks are
  * left out. */
 int trace_reader_next(struct trace_reader *reader, struct trace_record *out,
+	struct error *err);
+
+/* So many records are in the file before the one read last, damaged chunks'
+ * included. */
+uint64_t trace_reader_position(const struct trace_reader *reader);
+
+/* The next input: 1; 0 at the end; -errno. Reads on its own, apart from the
+ * records; inputs of kinds that it does not know are left out. */
+int trace_reader_input(struct trace_reader *reader, struct trace_input *out,
 	struct error *err);
 
 /* Go to the first record whose seq is >= seq (0: the very first). */
@@ -235,6 +311,10 @@ struct trace_site_names {
 int trace_writer_add(struct trace_writer *writer,
 	const struct trace_record *record,
 	const struct trace_site_names *site_names);
+
+/* The same for an input; its place is behind the records added so far. */
+int trace_writer_input(
+	struct trace_writer *writer, const struct trace_input *input);
 
 /* A range that was not there at the opening. 0 or the writer's error. */
 int trace_writer_range(

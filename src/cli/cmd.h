@@ -45,6 +45,7 @@ int cmd_usage_error(const char *name, const char *format, ...)
 void cmd_list(FILE *out);
 
 int cmd_run(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_decode(int argc, char **argv);
 int cmd_emulate(int argc, char **argv);

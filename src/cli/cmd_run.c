@@ -2,6 +2,7 @@
 /* custos run: from a command line to a session, and its summary. */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,17 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+int run_fail(const struct run *run, const char *format, ...)
+{
+	char text[ERROR_TEXT_MAX + 256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return cmd_fail(run->options.verb, "%s", text);
+}
+
 static int open_code(int err)
 {
 	switch (err) {
@@ -51,14 +63,15 @@ static int open_code(int err)
 	}
 }
 
-static int open_image(const char *path, struct image **out)
+int run_open_image(
+	const struct run *run, const char *path, struct image **out)
 {
 	struct error err = { 0 };
 	int ret = image_open(path, out, &err);
 
 	if (!ret)
 		return CLI_OK;
-	cmd_fail("run", "%s", err.text);
+	run_fail(run, "%s", err.text);
 	return open_code(ret);
 }
 
@@ -71,26 +84,26 @@ static int open_images(struct run *run)
 		code = run_open_system(run);
 		if (code || !o->kernel)
 			return code;
-		return open_image(o->kernel, &run->kernel);
+		return run_open_image(run, o->kernel, &run->kernel);
 	}
-	code = open_image(o->args[0], &run->images[0]);
+	code = run_open_image(run, o->args[0], &run->images[0]);
 	if (code)
 		return code;
 	run->image_count = 1;
 	for (size_t i = 0; i < o->modules.count; i++) {
 		if (run->image_count == RUN_PROGRAMS_MAX)
-			return cmd_fail("run", "more than %d programs",
+			return run_fail(run, "more than %d programs",
 				RUN_PROGRAMS_MAX);
-		code = open_image(o->modules.items[i],
+		code = run_open_image(run, o->modules.items[i],
 			&run->images[run->image_count]);
 		if (code)
 			return code;
 		run->image_count++;
 	}
-	return o->kernel ? open_image(o->kernel, &run->kernel) : CLI_OK;
+	return o->kernel ? run_open_image(run, o->kernel, &run->kernel) : CLI_OK;
 }
 
-static int open_sink(struct run *run)
+int run_open_sink(struct run *run)
 {
 	const struct run_options *o = &run->options;
 	struct error err = { 0 };
@@ -103,7 +116,7 @@ static int open_sink(struct run *run)
 	if (trace_sink_open(o->output, STDERR_FILENO,
 		    o->json ? TRACE_SINK_JSON : TRACE_SINK_TEXT,
 		    names_callbacks(run->names), &run->sink, &err))
-		return cmd_fail("run", "%s", err.text);
+		return run_fail(run, "%s", err.text);
 	return CLI_OK;
 }
 
@@ -139,7 +152,7 @@ static int create_target(struct run *run)
 		config.console_ctx = run;
 	}
 	if (vmm_create(&config, &run->target, &err))
-		return cmd_fail("run", "%s", err.text);
+		return run_fail(run, "%s", err.text);
 	return CLI_OK;
 }
 
@@ -177,7 +190,7 @@ static int create_session(struct run *run)
 	struct error err = { 0 };
 
 	if (session_create(&config, &run->session, &err))
-		return cmd_fail("run", "%s", err.text);
+		return run_fail(run, "%s", err.text);
 	return CLI_OK;
 }
 
@@ -243,7 +256,7 @@ static int run_target(struct run *run)
 	take_numbers(run, &run->numbers);
 	run_finish_keepers(run);
 	if (ret)
-		return cmd_fail("run", "%s", err.text);
+		return run_fail(run, "%s", err.text);
 	return CLI_OK;
 }
 
@@ -328,7 +341,7 @@ static void describe_unmapped(const struct run *run, struct buf *out)
 
 #define SUMMARY_SITES 20
 
-static void describe_counts(struct run *run,
+void run_describe_counts(struct run *run,
 	const struct stats_numbers *numbers, struct buf *out)
 {
 	const struct run_options *o = &run->options;
@@ -342,7 +355,7 @@ static void describe_counts(struct run *run,
 		SUMMARY_SITES, out);
 }
 
-static void print_summary(struct run *run, const struct buf *out)
+void run_print_summary(struct run *run, const struct buf *out)
 {
 	if (!run->sink) {
 		run_status_write(run, buf_str(out), out->len);
@@ -360,8 +373,8 @@ static void summarize(struct run *run)
 		return;
 	describe_end(run, &out);
 	describe_unmapped(run, &out);
-	describe_counts(run, &run->numbers, &out);
-	print_summary(run, &out);
+	run_describe_counts(run, &run->numbers, &out);
+	run_print_summary(run, &out);
 	buf_fini(&out);
 }
 
@@ -376,19 +389,19 @@ void run_summarize_now(struct run *run)
 	if (!run->options.json)
 		buf_printf(&out, "custos: running for %.3f s\n",
 			numbers.seconds);
-	describe_counts(run, &numbers, &out);
-	print_summary(run, &out);
+	run_describe_counts(run, &numbers, &out);
+	run_print_summary(run, &out);
 	buf_fini(&out);
 }
 
-static int close_sink(struct run *run)
+int run_close_sink(struct run *run)
 {
 	struct trace_sink *sink = run->sink;
 	struct error err = { 0 };
 
 	run->sink = NULL;
 	if (sink && trace_sink_close(sink, &err))
-		return cmd_fail("run", "%s", err.text);
+		return run_fail(run, "%s", err.text);
 	return CLI_OK;
 }
 
@@ -400,7 +413,7 @@ static int run_all(struct run *run)
 		run_add_ranges, /* resolved against the symbols */
 		run_add_system_devices,
 		run_collect_devices, /* ranges say which devices there are */
-		open_sink, /* before the machine: a full disk shows early */
+		run_open_sink, /* before the machine: a full disk shows early */
 		run_open_record,
 		create_target,
 		create_session,
@@ -415,7 +428,7 @@ static int run_all(struct run *run)
 	}
 	summarize(run);
 	code = exit_code(run);
-	closed = close_sink(run);
+	closed = run_close_sink(run);
 	recorded = run_close_record(run, code);
 	closed = closed ? closed : recorded;
 	return closed ? closed : code;
@@ -423,7 +436,7 @@ static int run_all(struct run *run)
 
 static void run_fini(struct run *run)
 {
-	close_sink(run);
+	run_close_sink(run);
 	run_close_record(run, CLI_FAILED);
 	session_destroy(run->session);
 	target_destroy(run->target);
@@ -440,7 +453,7 @@ static void run_fini(struct run *run)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = { 0 };
+	struct run run = { .world = &run_live };
 	int code = run_options_read(argc, argv, &run.options);
 
 	if (code >= 0) {
@@ -461,7 +474,7 @@ int cmd_run(int argc, char **argv)
 	if (run.names && run.ranges && run.stats)
 		code = run_all(&run);
 	else
-		code = cmd_fail("run", "out of memory");
+		code = run_fail(&run, "out of memory");
 	run_fini(&run);
 	return code;
 }

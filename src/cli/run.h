@@ -31,8 +31,35 @@ struct run_status {
 	uint64_t accesses;
 };
 
+struct run;
+
+/*
+ * What keepers may ask of what goes on: a session (run_live.c), or a recorded
+ * run. As the session's functions of these names; before there is anything
+ * going on there is nothing to read, and nothing held.
+ */
+struct run_world {
+	size_t (*read)(struct run *run, uint64_t process, uint64_t va,
+		void *bytes, size_t len);
+	size_t (*write)(struct run *run, uint64_t process, uint64_t va,
+		const void *bytes, size_t len); /* NULL: not possible */
+	size_t (*stack)(struct run *run, uint64_t *out_ips, size_t max);
+	int (*keep)(
+		struct run *run, struct range *range, struct error *err);
+	bool (*release)(
+		struct run *run, struct range *range, struct keeper *keeper);
+	int (*revoke)(struct run *run, struct range *range);
+	size_t (*held_size)(struct run *run, uint64_t seq);
+	int (*resume)(struct run *run, uint64_t seq,
+		const struct verdict *verdict, const uint8_t *value,
+		size_t size);
+};
+
+extern const struct run_world run_live; /* run_live.c */
+
 struct run {
 	struct run_options options;
+	const struct run_world *world;
 	struct image *kernel;
 	/* Of a system: what is described, the program that builds it, and
 	 * what this is given. The images are the other programs. */
@@ -63,6 +90,18 @@ struct run {
 };
 
 /* cmd_run.c */
+/* As cmd_fail(), under the name of the command. */
+int run_fail(const struct run *run, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Exit codes: CLI_OK to go on; what is wrong has been said. */
+int run_open_image(
+	const struct run *run, const char *path, struct image **out);
+int run_open_sink(struct run *run); /* as the options want it, if at all */
+int run_close_sink(struct run *run);
+/* The summary, and to where it goes. */
+void run_describe_counts(struct run *run, const struct stats_numbers *numbers,
+	struct buf *out);
+void run_print_summary(struct run *run, const struct buf *out);
 double run_seconds(const struct run *run); /* since the run began */
 /* The summary so far, memory checked, to where the last one will go. */
 void run_summarize_now(struct run *run);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The keepers of a run and what they keep. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +37,7 @@ static size_t script_read(
 {
 	struct run *run = ctx;
 
-	return run->session ?
-		session_read(run->session, process, va, bytes, len) :
-		0;
+	return run->world->read(run, process, va, bytes, len);
 }
 
 static size_t script_write(
@@ -48,17 +45,16 @@ static size_t script_write(
 {
 	struct run *run = ctx;
 
-	return run->session ?
-		session_write(run->session, process, va, bytes, len) :
+	return run->world->write ?
+		run->world->write(run, process, va, bytes, len) :
 		0;
 }
 
-/* Only the main chunk runs without a session, and it has none of these. */
 static int script_keep(void *ctx, struct range *range, struct error *err)
 {
 	struct run *run = ctx;
 
-	return session_keep(run->session, range, err);
+	return run->world->keep(run, range, err);
 }
 
 static bool script_release(
@@ -66,29 +62,30 @@ static bool script_release(
 {
 	struct run *run = ctx;
 
-	return session_release(run->session, range, keeper);
+	return run->world->release(run, range, keeper);
 }
 
 static int script_revoke(void *ctx, struct range *range)
 {
 	struct run *run = ctx;
 
-	return session_revoke(run->session, range);
+	return run->world->revoke(run, range);
 }
 
 static size_t script_held_size(void *ctx, uint64_t seq)
 {
 	struct run *run = ctx;
 
-	return run->session ? session_held_size(run->session, seq) : 0;
+	return run->world->held_size(run, seq);
 }
 
+/* From any callback of a plugin, too; before the run, nothing is held. */
 static int script_resume(void *ctx, uint64_t seq,
 	const struct verdict *verdict, const uint8_t *value, size_t size)
 {
 	struct run *run = ctx;
 
-	return session_resume(run->session, seq, verdict, value, size);
+	return run->world->resume(run, seq, verdict, value, size);
 }
 
 static int open_script(struct run *run)
@@ -102,7 +99,7 @@ static int open_script(struct run *run)
 		.print = script_print,
 		.mark = script_mark,
 		.read = script_read,
-		.write = script_write,
+		.write = run->world->write ? script_write : NULL,
 		.keep = script_keep,
 		.release = script_release,
 		.revoke = script_revoke,
@@ -114,10 +111,10 @@ static int open_script(struct run *run)
 
 	if (!o->script) {
 		run->keeper = keeper_pass_create();
-		return run->keeper ? CLI_OK : cmd_fail("run", "out of memory");
+		return run->keeper ? CLI_OK : run_fail(run, "out of memory");
 	}
 	if (script_open(o->script, &options, &run->keeper, &err))
-		return cmd_fail("run", "%s", err.text);
+		return run_fail(run, "%s", err.text);
 	script_set_summary(run->keeper, run->stats, &run->numbers);
 	return CLI_OK;
 }
@@ -147,18 +144,7 @@ static size_t on_stack(void *ctx, uint64_t *out_ips, size_t max)
 {
 	struct run *run = ctx;
 
-	return run->session ? session_stack(run->session, out_ips, max) : 0;
-}
-
-/* From any callback of a plugin; before the run, nothing is held. */
-static int on_resume(void *ctx, uint64_t seq, const struct verdict *verdict,
-	const uint8_t *value, size_t size)
-{
-	struct run *run = ctx;
-
-	return run->session ? session_resume(run->session, seq, verdict, value,
-				      size) :
-			      -ENOENT;
+	return run->world->stack(run, out_ips, max);
 }
 
 static void set_hosts(struct run *run)
@@ -178,7 +164,7 @@ static void set_hosts(struct run *run)
 		.read = script_read,
 		.write = script_write,
 		.stack = on_stack,
-		.resume = on_resume,
+		.resume = script_resume,
 		.ctx = run,
 	};
 }
@@ -201,11 +187,11 @@ static int add_filter(
 		return CLI_OK;
 	filter = calloc(1, sizeof(*filter));
 	if (!filter)
-		return cmd_fail("run", "out of memory");
+		return run_fail(run, "out of memory");
 	if (filter_parse(keep->when, run->host.images, run->image_count, filter,
 		    &err)) {
 		free(filter);
-		return cmd_fail("run", "--when: %s", err.text);
+		return run_fail(run, "--when: %s", err.text);
 	}
 	range_set_filter(range, filter);
 	return CLI_OK;
@@ -220,7 +206,7 @@ static int add_plain(struct run *run, const struct run_keep *keep)
 	if (range_set_add(run->ranges, keep->text, run->host.images,
 		    run->image_count, run->keeper, run->options.fallback,
 		    &range, &err))
-		return cmd_fail("run", "-k %s", err.text);
+		return run_fail(run, "-k %s", err.text);
 	range->silent = false; /* a built-in may have been there before */
 	range->joined = run->options.joined;
 	return add_filter(run, keep, range);
@@ -237,7 +223,7 @@ static int add_range_of(struct run *run, const struct run_keep *keep,
 
 	if (range_set_add(run->ranges, text, run->host.images, run->image_count,
 		    keeper, o->fallback, &range, &err))
-		return cmd_fail("run", "--%s: %s", option, err.text);
+		return run_fail(run, "--%s: %s", option, err.text);
 	if (range_set_count(run->ranges) > before)
 		range->silent = !o->output && !o->print && !o->json;
 	return add_filter(run, keep, range);
@@ -251,11 +237,11 @@ static int add_builtin(struct run *run, const struct run_keep *keep)
 	int code = CLI_OK;
 
 	if (run->builtin_count == RUN_BUILTINS_MAX)
-		return cmd_fail("run", "more than %d built-in keepers",
+		return run_fail(run, "more than %d built-in keepers",
 			RUN_BUILTINS_MAX);
 	if (keep->builtin->create(
 		    keep->text, &run->host, &keeper, &ranges, &err))
-		return cmd_fail("run", "--%s: %s", keep->builtin->name,
+		return run_fail(run, "--%s: %s", keep->builtin->name,
 			err.text);
 	run->builtins[run->builtin_count++] = keeper;
 	for (size_t i = 0; i < ranges.count && !code; i++)
@@ -276,11 +262,11 @@ static int open_plugin(
 	path = argument ? strndup(text, (size_t)(argument - text)) :
 			  strdup(text);
 	if (!path)
-		return cmd_fail("run", "out of memory");
+		return run_fail(run, "out of memory");
 	ret = plugin_open(path, argument ? argument + 1 : "",
 		&run->plugin_host, out, &err);
 	free(path);
-	return ret ? cmd_fail("run", "--plugin: %s", err.text) : CLI_OK;
+	return ret ? run_fail(run, "--plugin: %s", err.text) : CLI_OK;
 }
 
 static int add_plugin(struct run *run, const struct run_keep *keep)
@@ -289,7 +275,7 @@ static int add_plugin(struct run *run, const struct run_keep *keep)
 	int code;
 
 	if (run->builtin_count == RUN_BUILTINS_MAX)
-		return cmd_fail("run", "more than %d keepers",
+		return run_fail(run, "more than %d keepers",
 			RUN_BUILTINS_MAX);
 	code = open_plugin(run, keep->text, &keeper);
 	if (code)
@@ -318,7 +304,7 @@ int run_add_ranges(struct run *run)
 	}
 	if (o->script && script_add_ranges(run->keeper, run->ranges,
 				 run->host.images, run->image_count, &err))
-		return cmd_fail("run", "%s", err.text);
+		return run_fail(run, "%s", err.text);
 	return CLI_OK;
 }
 
@@ -335,7 +321,7 @@ int run_collect_devices(struct run *run)
 			strcmp(run->devices[n].name, range->device_name))
 			n++;
 		if (n == RUN_PROGRAMS_MAX)
-			return cmd_fail("run", "more than %d devices",
+			return run_fail(run, "more than %d devices",
 				RUN_PROGRAMS_MAX);
 		if (n == run->device_count)
 			run->devices[run->device_count++] = (struct vmm_device){

@@ -15,36 +15,46 @@
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
 	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_NO_TABLE_SHARING,
-	OPT_REP, OPT_WHEN, OPT_PLUGIN,
-	OPT_COST, OPT_DRY_RUN, OPT_DOT, OPT_REGS, OPT_STACKS,
+	OPT_REP, OPT_WHEN, OPT_PLUGIN, OPT_COST, OPT_DRY_RUN, OPT_DOT,
+	OPT_REGS, OPT_STACKS, OPT_CHANGED,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
-static const struct option own_options[] = {
+/* Of every command that has keepers. */
+static const struct option keeper_options[] = {
 	{ "keep", required_argument, NULL, 'k' },
 	{ "script", required_argument, NULL, 's' },
 	{ "output", required_argument, NULL, 'o' },
-	{ "module", required_argument, NULL, 'm' },
-	{ "record", required_argument, NULL, 'r' },
-	{ "regs", no_argument, NULL, OPT_REGS },
-	{ "stacks", no_argument, NULL, OPT_STACKS },
-	{ "cpus", required_argument, NULL, OPT_CPUS },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "print", no_argument, NULL, OPT_PRINT },
-	{ "rep", required_argument, NULL, OPT_REP },
 	{ "when", required_argument, NULL, OPT_WHEN },
 	{ "plugin", required_argument, NULL, OPT_PLUGIN },
 	{ "cost", no_argument, NULL, OPT_COST },
 	{ "default", required_argument, NULL, OPT_DEFAULT },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "trust-script", no_argument, NULL, OPT_TRUST },
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
-	{ "dot", no_argument, NULL, OPT_DOT },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct option run_options[] = {
+	{ "module", required_argument, NULL, 'm' },
+	{ "record", required_argument, NULL, 'r' },
+	{ "regs", no_argument, NULL, OPT_REGS },
+	{ "stacks", no_argument, NULL, OPT_STACKS },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "rep", required_argument, NULL, OPT_REP },
 	{ "kernel", required_argument, NULL, OPT_KERNEL },
 	{ "virtual-time", no_argument, NULL, OPT_VIRTUAL_TIME },
 	{ "no-table-sharing", no_argument, NULL, OPT_NO_TABLE_SHARING },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "dot", no_argument, NULL, OPT_DOT },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct option replay_options[] = {
+	{ "changed", no_argument, NULL, OPT_CHANGED },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -102,9 +112,42 @@ static const char help_end[] =
 	"custos failed, 126 when PROGRAM cannot be run, 127 when it is not there,\n"
 	"130 when interrupted, 134 when the guest's kernel broke.\n";
 
-static int print_help(void)
+static const char replay_start[] =
+	"Usage: custos replay [OPTIONS] TRACE [PROGRAM...]\n"
+	"\n"
+	"Have keepers see a recorded run. What they answer is compared with what\n"
+	"was answered then.\n"
+	"\n"
+	"PROGRAM: where a program is now, if not where it was.\n"
+	"\n"
+	"      --changed         accept programs that are not what they were\n"
+	"  -k, --keep RANGE      of what was recorded, only these bytes, as for\n"
+	"                        custos run (default: all)\n";
+
+static const char replay_end[] =
+	"  -s, --script FILE     a keeper in Lua, see custos-lua(3)\n"
+	"      --plugin FILE[:ARGUMENT]\n"
+	"                        a keeper in C, see custos-keeper(3)\n"
+	"      --when CONDITIONS ask the keeper of the range before it only about\n"
+	"                        these, as for custos run\n"
+	"      --json            accesses and summary as JSON lines\n"
+	"      --print           print accesses though there is a script\n"
+	"      --cost            measure where the time goes\n"
+	"  -o, --output FILE     write accesses and summary to FILE, not stderr\n"
+	"      --default VERDICT what applies when a keeper fails: pass or deny\n"
+	"      --budget MS       time a script callback may take (default 100)\n"
+	"      --trust-script    give the script io, os, load and require\n"
+	"  -q, --quiet           no summary\n"
+	"  -h, --help            this text\n"
+	"\n"
+	"Exit code: 0 when all was as recorded; 1 when something was not, and that\n"
+	"has been said; 124 when a keeper stopped it, 125 when custos failed, 126\n"
+	"when a program is not what it was, 127 when it is not there, 130 when\n"
+	"interrupted.\n";
+
+static int print_help(const struct run_options *o)
 {
-	fputs(help_start, stdout);
+	fputs(o->replays ? replay_start : help_start, stdout);
 	fputs("Built-in keepers, each may be given many times:\n", stdout);
 	for (const struct builtin *b = builtin_table; b->name; b++) {
 		char option[64];
@@ -113,7 +156,7 @@ static int print_help(void)
 			b->argument);
 		printf("      %-17s %s\n", option, b->help);
 	}
-	fputs(help_end, stdout);
+	fputs(o->replays ? replay_end : help_end, stdout);
 	return fflush(stdout) ? CLI_FAILED : CLI_OK;
 }
 
@@ -123,10 +166,10 @@ static int add_keep(struct run_options *o, const struct builtin *builtin,
 	struct run_keep *keeps;
 
 	if (o->keep_count == RUN_LIST_MAX)
-		return cmd_fail("run", "more than %d ranges", RUN_LIST_MAX);
+		return cmd_fail(o->verb, "more than %d ranges", RUN_LIST_MAX);
 	keeps = realloc(o->keeps, (o->keep_count + 1) * sizeof(*keeps));
 	if (!keeps)
-		return cmd_fail("run", "out of memory");
+		return cmd_fail(o->verb, "out of memory");
 	keeps[o->keep_count++] = (struct run_keep){
 		.text = optarg,
 		.builtin = builtin,
@@ -139,11 +182,11 @@ static int add_keep(struct run_options *o, const struct builtin *builtin,
 static int add_condition(struct run_options *o)
 {
 	if (!o->keep_count)
-		return cmd_usage_error("run",
+		return cmd_usage_error(o->verb,
 			"--when %s: it comes behind the range it is about",
 			optarg);
 	if (o->keeps[o->keep_count - 1].when)
-		return cmd_usage_error("run",
+		return cmd_usage_error(o->verb,
 			"--when %s: this range has conditions; write them as "
 			"one, with spaces between",
 			optarg);
@@ -200,10 +243,11 @@ static bool read_size(const char *text, uint64_t *out)
 		value, UINT64_C(1) << (10 * (unit - units + 1)), out);
 }
 
-static int wrong(const char *option, const char *value, const char *want)
+static int wrong(const struct run_options *o, const char *option,
+	const char *value, const char *want)
 {
 	return cmd_usage_error(
-		"run", "%s: `%s' is not %s", option, value, want);
+		o->verb, "%s: `%s' is not %s", option, value, want);
 }
 
 static int take_limits(int option, struct run_options *o)
@@ -211,38 +255,38 @@ static int take_limits(int option, struct run_options *o)
 	switch (option) {
 	case OPT_CPUS:
 		if (!read_number(optarg, 16, &o->cpus) || !o->cpus)
-			return wrong("--cpus", optarg,
+			return wrong(o, "--cpus", optarg,
 				"a number of CPUs from 1 to 16");
 		return -1;
 	case OPT_MEMORY:
 		if (!read_size(optarg, &o->memory))
-			return wrong("--memory", optarg,
+			return wrong(o, "--memory", optarg,
 				"a size such as 64M or 2G");
 		if (o->memory < MEMORY_MIN)
-			return wrong("--memory", optarg,
+			return wrong(o, "--memory", optarg,
 				"enough: a guest needs at least 2M");
 		return -1;
 	case OPT_BUDGET:
 		if (!read_number(optarg, 3600000, &o->budget_ms) ||
 			!o->budget_ms)
-			return wrong("--budget", optarg,
+			return wrong(o, "--budget", optarg,
 				"a time in milliseconds, at least 1");
 		return -1;
 	case OPT_REP:
 		if (!strcmp(optarg, "run"))
 			o->joined = true;
 		else if (strcmp(optarg, "element"))
-			return wrong("--rep", optarg, "run or element");
+			return wrong(o, "--rep", optarg, "run or element");
 		return -1;
 	case OPT_DEFAULT:
 		if (!strcmp(optarg, "deny"))
 			o->fallback = VERDICT_DENY;
 		else if (strcmp(optarg, "pass"))
-			return wrong("--default", optarg, "pass or deny");
+			return wrong(o, "--default", optarg, "pass or deny");
 		return -1;
 	default:
 		/* getopt has said what is wrong. */
-		fputs("Try `custos run --help'.\n", stderr);
+		fprintf(stderr, "Try `custos %s --help'.\n", o->verb);
 		return CLI_FAILED;
 	}
 }
@@ -255,7 +299,7 @@ static int take(int option, struct run_options *o)
 		return add_keep(o, NULL, false);
 	case 'm':
 		if (!add(&o->modules, optarg))
-			return cmd_fail("run", "too many modules");
+			return cmd_fail(o->verb, "too many modules");
 		break;
 	case 's':
 		o->script = optarg;
@@ -307,7 +351,10 @@ static int take(int option, struct run_options *o)
 		o->kernel = optarg;
 		break;
 	case 'h':
-		return print_help();
+		return print_help(o);
+	case OPT_CHANGED:
+		o->changed = true;
+		break;
 	default:
 		if (option >= OPT_BUILTIN)
 			return add_keep(o,
@@ -319,13 +366,22 @@ static int take(int option, struct run_options *o)
 
 #define LONG_OPTIONS_MAX 64
 
-/* Our own options and one for every built-in keeper. */
-static void make_options(struct option *out)
+static size_t append(
+	struct option *out, size_t n, const struct option *options)
 {
-	size_t n = 0;
+	for (; options->name; options++) {
+		invariant(n + 1 < LONG_OPTIONS_MAX);
+		out[n++] = *options;
+	}
+	return n;
+}
 
-	for (const struct option *o = own_options; o->name; o++)
-		out[n++] = *o;
+/* Our own options and one for every built-in keeper. */
+static void make_options(const struct run_options *o, struct option *out)
+{
+	size_t n = append(out, 0, keeper_options);
+
+	n = append(out, n, o->replays ? replay_options : run_options);
 	for (const struct builtin *b = builtin_table; b->name; b++) {
 		invariant(n + 1 < LONG_OPTIONS_MAX);
 		out[n++] = (struct option){ b->name, required_argument, NULL,
@@ -341,39 +397,70 @@ static bool has_suffix(const char *text, const char *suffix)
 	return len > suffix_len && !strcmp(text + len - suffix_len, suffix);
 }
 
-int run_options_read(int argc, char **argv, struct run_options *out)
+static int read_options(int argc, char **argv, struct run_options *out)
 {
 	struct option long_options[LONG_OPTIONS_MAX];
+	const char *letters = out->replays ? "+k:s:o:qh" : "+k:s:o:m:r:qh";
 	int option, code;
 
-	make_options(long_options);
-	*out = (struct run_options){
-		.cpus = 1,
-		.memory = UINT64_C(64) << 20,
-		.fallback = VERDICT_PASS,
-	};
-	argv[0] = "custos run"; /* for getopt's own messages */
+	make_options(out, long_options);
 	optind = 1;
 	while ((option = getopt_long(
-			argc, argv, "+k:s:o:m:r:qh", long_options, NULL)) != -1) {
+			argc, argv, letters, long_options, NULL)) != -1) {
 		code = take(option, out);
 		if (code >= 0)
 			return code;
 	}
-	if (optind == argc)
+	out->line = argv;
+	out->args = argv + optind;
+	out->arg_count = (unsigned)(argc - optind);
+	return -1;
+}
+
+#define RUN_OPTIONS_INIT                                                       \
+	((struct run_options){ .verb = "run",                                  \
+		.cpus = 1,                                                     \
+		.memory = UINT64_C(64) << 20,                                  \
+		.fallback = VERDICT_PASS })
+
+int run_options_read(int argc, char **argv, struct run_options *out)
+{
+	int code;
+
+	*out = RUN_OPTIONS_INIT;
+	argv[0] = "custos run"; /* for getopt's own messages */
+	code = read_options(argc, argv, out);
+	if (code >= 0)
+		return code;
+	if (!out->arg_count)
 		return cmd_usage_error("run", "no program was named");
 	if ((out->record_regs || out->record_stacks) && !out->record)
 		return cmd_usage_error("run",
 			"--%s needs -r FILE, where to record them",
 			out->record_regs ? "regs" : "stacks");
-	out->system = has_suffix(argv[optind], ".lua");
+	out->system = has_suffix(out->args[0], ".lua");
 	if ((out->dry_run || out->dot) && !out->system)
 		return cmd_usage_error("run",
 			"--%s wants a system description, a file NAME.lua",
 			out->dry_run ? "dry-run" : "dot");
-	out->line = argv;
-	out->args = argv + optind;
-	out->arg_count = (unsigned)(argc - optind);
+	return -1;
+}
+
+int replay_options_read(int argc, char **argv, struct run_options *out)
+{
+	int code;
+
+	*out = RUN_OPTIONS_INIT;
+	out->verb = "replay";
+	out->replays = true;
+	argv[0] = "custos replay";
+	code = read_options(argc, argv, out);
+	if (code >= 0)
+		return code;
+	if (!out->arg_count)
+		return cmd_usage_error("replay", "no trace was named");
+	out->trace = *out->args++;
+	out->arg_count--;
 	return -1;
 }
 

@@ -25,6 +25,11 @@ struct run_keep {
 };
 
 struct run_options {
+	const char *verb; /* "run" or "replay" */
+	bool replays;
+	/* replay: args are where programs are now */
+	const char *trace;
+	bool changed; /* though its file may be another */
 	struct run_keep *keeps;
 	size_t keep_count, plain_count; /* plain: those of -k */
 	struct run_list modules; /* -m */
@@ -51,6 +56,7 @@ struct run_options {
  * printed, or the line was wrong and that has been said.
  */
 int run_options_read(int argc, char **argv, struct run_options *out);
+int replay_options_read(int argc, char **argv, struct run_options *out);
 void run_options_free(struct run_options *options);
 
 #endif

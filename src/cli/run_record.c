@@ -2,18 +2,15 @@
 /* custos run -r: what the session tells becomes a trace. */
 #include <custos/trace.h>
 
-#include <fcntl.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cli/cmd.h"
 #include "cli/run.h"
-#include "trace/trace_format.h"
+#include "cli/run_describe.h"
 
 struct run_record {
 	struct run *run;
@@ -34,132 +31,26 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* ---- what the trace is about ---- */
-
-/* 0 when the file cannot be read: it is told what it was, not why not. */
-static uint64_t hash_file(const char *path)
-{
-	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	uint64_t hash = 0;
-	struct stat st;
-	void *bytes;
-
-	if (fd < 0)
-		return 0;
-	if (!fstat(fd, &st) && st.st_size > 0) {
-		bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
-			fd, 0);
-		if (bytes != MAP_FAILED) {
-			hash = trace_hash(bytes, (size_t)st.st_size);
-			munmap(bytes, (size_t)st.st_size);
-		}
-	}
-	close(fd);
-	return hash;
-}
-
-static uint32_t program_of(const struct run *run, const struct image *image)
-{
-	for (unsigned i = 0; image && i < run->image_count; i++)
-		if (run->images[i] == image)
-			return i;
-	return UINT32_MAX;
-}
-
-static struct trace_range range_of(
-	const struct run *run, const struct range *range)
-{
-	return (struct trace_range){
-		.id = range->id,
-		.name = range->name,
-		.device = range->device,
-		.program = range->device ? 0 : program_of(run, range->image),
-		.address = range->address,
-		.length = range->length,
-	};
-}
-
-static const char *kvm_name(void)
-{
-	if (!access("/sys/module/kvm_pvm", F_OK))
-		return "pvm";
-	if (!access("/sys/module/kvm_amd", F_OK))
-		return "svm";
-	return access("/sys/module/kvm_intel", F_OK) ? "" : "vmx";
-}
-
-/* As a shell would want it. */
-static void add_word(struct buf *out, const char *word)
-{
-	static const char plain[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789+-_./,:=@%!";
-
-	if (*word && !word[strspn(word, plain)]) {
-		buf_add_str(out, word);
-		return;
-	}
-	buf_add_char(out, '\'');
-	for (; *word; word++) {
-		if (*word == '\'')
-			buf_add_str(out, "'\\'");
-		buf_add_char(out, *word);
-	}
-	buf_add_char(out, '\'');
-}
-
-static void describe_command(const struct run *run, struct buf *out)
-{
-	char *const *line = run->options.line;
-
-	buf_add_str(out, line[0]);
-	for (size_t i = 1; line[i]; i++) {
-		buf_add_char(out, ' ');
-		add_word(out, line[i]);
-	}
-}
-
-static const char *program_path(const struct run *run, unsigned index)
-{
-	return index ? run->options.modules.items[index - 1] :
-		       run->options.args[0];
-}
-
-static int open_writer(struct run *run, struct run_record *record,
-	struct trace_program *programs, struct trace_range *ranges,
-	const char *command)
+static int open_writer(struct run *run, struct run_record *record)
 {
 	const struct run_options *o = &run->options;
 	const struct trace_writer_options options = {
 		.regs = o->record_regs,
 		.stacks = o->record_stacks,
 	};
-	const struct trace_meta meta = {
-		.command = command,
-		.kvm = kvm_name(),
-		.cpus = o->cpus,
-		.started_ns = now_ns(CLOCK_REALTIME),
-		.script_hash = hash_file(o->script),
-		.programs = programs,
-		.program_count = run->image_count,
-		.ranges = ranges,
-		.range_count = (uint32_t)record->range_count,
-	};
+	struct run_description about;
 	struct error err = { 0 };
+	int ret = -ENOMEM;
 
-	for (unsigned i = 0; i < run->image_count; i++)
-		programs[i] = (struct trace_program){
-			.name = image_name(run->images[i]),
-			.path = program_path(run, i),
-			.hash = hash_file(program_path(run, i)),
-		};
-	for (size_t i = 0; i < record->range_count; i++)
-		ranges[i] = range_of(run, range_set_get(run->ranges, i));
-	record->started_ns = now_ns(CLOCK_MONOTONIC);
-	if (trace_writer_open(
-		    o->record, &meta, &options, &record->writer, &err))
-		return cmd_fail("run", "%s", err.text);
-	return CLI_OK;
+	if (run_describe(run, &about)) {
+		record->started_ns = now_ns(CLOCK_MONOTONIC);
+		ret = trace_writer_open(o->record, &about.meta, &options,
+			&record->writer, &err);
+	} else {
+		error_set(&err, ret, "out of memory");
+	}
+	run_describe_fini(&about);
+	return ret ? run_fail(run, "%s", err.text) : CLI_OK;
 }
 
 /* ---- what the session tells ---- */
@@ -215,10 +106,9 @@ static void on_access(void *ctx, const struct access *access,
 		.final_bytes = final_bytes,
 	};
 
-	/* Copies are the guest kernel's: it has other registers. */
-	if (o->record_regs && access->insn && get_regs(record, regs))
+	if (o->record_regs && get_regs(record, regs))
 		r.regs = regs;
-	if (o->record_stacks && access->insn) {
+	if (o->record_stacks) {
 		/* The first is the instruction itself. */
 		r.stack = stack + 1;
 		r.stack_count = (uint32_t)session_stack(record->run->session,
@@ -235,7 +125,7 @@ static void on_start(void *ctx, const struct target_process *process)
 		.kind = TRACE_PROCESS_START,
 		.process = process->id,
 		.process_name = process->name,
-		.program = program_of(record->run, process->image),
+		.program = run_program_of(record->run, process->image),
 	};
 
 	add(record, &r);
@@ -270,17 +160,23 @@ static void add_ranges(struct run_record *record, const struct range *range)
 {
 	pthread_mutex_lock(&record->range_mutex);
 	while (record->range_count <= range->id) {
-		const struct trace_range later = range_of(record->run,
-			range_set_get(record->run->ranges,
-				record->range_count++));
+		const struct range *next = range_set_get(
+			record->run->ranges, record->range_count++);
+		const struct trace_range later = run_range_of(record->run, next);
+		const struct trace_input input = {
+			.kind = TRACE_INPUT_KEEP,
+			.range = next->id,
+			.value = next->joined,
+		};
 
 		trace_writer_range(record->writer, &later);
+		trace_writer_input(record->writer, &input);
 	}
 	pthread_mutex_unlock(&record->range_mutex);
 }
 
 static void on_bind(void *ctx, uint64_t process, const struct range *range,
-	uint64_t offset, uint32_t size, const uint8_t *bytes)
+	uint64_t offset, uint32_t size, const uint8_t *bytes, frame_t frame)
 {
 	struct trace_record r = {
 		.kind = TRACE_BIND,
@@ -289,6 +185,7 @@ static void on_bind(void *ctx, uint64_t process, const struct range *range,
 		.offset = offset,
 		.size = size,
 		.bytes = bytes,
+		.frame = frame,
 	};
 
 	add_ranges(ctx, range);
@@ -307,6 +204,107 @@ static void on_unbind(void *ctx, uint64_t process, const struct range *range,
 	};
 
 	add(ctx, &r);
+}
+
+/* ---- what the run cannot be repeated without ---- */
+
+static void on_ordered(void *ctx, uint64_t before, uint64_t after)
+{
+	struct run_record *record = ctx;
+	const struct trace_input input = {
+		.kind = TRACE_INPUT_ORDER,
+		.process = before,
+		.other = after,
+	};
+
+	trace_writer_input(record->writer, &input);
+}
+
+static void on_written(void *ctx, uint64_t process, uint64_t va,
+	const uint8_t *bytes, size_t len)
+{
+	struct run_record *record = ctx;
+
+	while (len) {
+		struct trace_input input = {
+			.kind = TRACE_INPUT_WRITE,
+			.process = process,
+			.address = va,
+			.bytes = bytes,
+		};
+
+		input.size = len < TRACE_ACCESS_SIZE_MAX ?
+			(uint32_t)len :
+			TRACE_ACCESS_SIZE_MAX;
+		trace_writer_input(record->writer, &input);
+		va += input.size;
+		bytes += input.size;
+		len -= input.size;
+	}
+}
+
+static void add_range_input(struct run_record *record,
+	enum trace_input_kind kind, const struct range *range)
+{
+	const struct trace_input input = { .kind = kind, .range = range->id };
+
+	trace_writer_input(record->writer, &input);
+}
+
+static void on_released(void *ctx, const struct range *range)
+{
+	add_range_input(ctx, TRACE_INPUT_RELEASE, range);
+}
+
+static void on_revoked(void *ctx, const struct range *range)
+{
+	add_range_input(ctx, TRACE_INPUT_REVOKE, range);
+}
+
+/* False: the record of the access says it all. */
+static bool describe_answer(const struct access *access, bool stepped,
+	const struct verdict *verdict, struct trace_input *out)
+{
+	switch (verdict->kind) {
+	case VERDICT_SERVE:
+		out->answer = TRACE_ANSWER_VALUE;
+		out->bytes = verdict->value;
+		out->size = access->size;
+		return access->kind == ACCESS_RMW;
+	case VERDICT_DENY:
+		out->answer = TRACE_ANSWER_FAULT;
+		out->address = verdict->fault.address;
+		out->value = verdict->fault.vector |
+			(uint64_t)verdict->fault.error_code << 32;
+		return true;
+	case VERDICT_GRANT:
+		out->answer = TRACE_ANSWER_GRANT;
+		out->value = (verdict->grant_writes ? 1 : 0) |
+			(verdict->grant == GRANT_ALL ? 2 : 0);
+		return true;
+	case VERDICT_HOLD:
+		out->answer = TRACE_ANSWER_HELD;
+		return true;
+	case VERDICT_STEP:
+		out->answer = TRACE_ANSWER_STEPS;
+		return stepped;
+	default:
+		return false;
+	}
+}
+
+static void on_answered(void *ctx, const struct access *access, bool stepped,
+	const struct verdict *verdict)
+{
+	struct run_record *record = ctx;
+	struct trace_input input = {
+		.kind = TRACE_INPUT_ANSWER,
+		.seq = access->seq,
+		.range = access->range,
+	};
+
+	if (describe_answer(access, stepped, verdict, &input))
+		trace_writer_input(record->writer, &input);
 }
 
 /* ---- opening and closing ---- */
@@ -329,6 +327,11 @@ static struct run_record *record_create(struct run *run)
 		.mark = on_mark,
 		.bind = on_bind,
 		.unbind = on_unbind,
+		.answered = on_answered,
+		.ordered = on_ordered,
+		.written = on_written,
+		.released = on_released,
+		.revoked = on_revoked,
 	};
 	return record;
 }
@@ -345,23 +348,13 @@ static void record_destroy(struct run_record *record)
 int run_open_record(struct run *run)
 {
 	struct run_record *record;
-	struct trace_program *programs;
-	struct trace_range *ranges;
-	struct buf command = BUF_INIT;
 	int code;
 
 	if (!run->options.record)
 		return CLI_OK;
 	record = record_create(run);
-	programs = calloc(RUN_PROGRAMS_MAX, sizeof(*programs));
-	ranges = calloc(range_set_count(run->ranges) + 1, sizeof(*ranges));
-	describe_command(run, &command);
-	code = record && programs && ranges ?
-		open_writer(run, record, programs, ranges, buf_str(&command)) :
-		cmd_fail("run", "out of memory");
-	buf_fini(&command);
-	free(programs);
-	free(ranges);
+	code = record ? open_writer(run, record) :
+			run_fail(run, "out of memory");
 	if (code == CLI_OK)
 		run->record = record;
 	else if (record)
@@ -393,5 +386,5 @@ int run_close_record(struct run *run, int64_t code)
 	run->record = NULL;
 	ret = trace_writer_close(record->writer, code, &err);
 	record_destroy(record);
-	return ret ? cmd_fail("run", "%s", err.text) : CLI_OK;
+	return ret ? run_fail(run, "%s", err.text) : CLI_OK;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/trace_copy.h"
 
-#include <sys/stat.h>
-
 static void name_site(
 	void *ctx, const struct access *access, struct trace_site *site)
 {
@@ -16,27 +14,19 @@ static void name_site(
 	site->text = copy->site->text;
 }
 
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev &&
-		x.st_ino == y.st_ino;
-}
-
 bool trace_copy_open(struct trace_copy *copy, struct trace_query *q,
 	const char *path, const struct trace_meta *meta)
 {
 	const struct trace_writer_options options = { .regs = true,
 		.stacks = true };
+	struct trace_meta about = *meta;
 	struct error err = { 0 };
 
+	about.start = NULL; /* a part of a run, or several, cannot be rerun */
 	*copy = (struct trace_copy){ .q = q };
-	if (same_file(path, q->path)) {
-		trace_query_fail(q, "%s would be written over itself", path);
+	if (!trace_query_may_write(q, path))
 		return false;
-	}
-	if (!trace_writer_open(path, meta, &options, &copy->writer, &err))
+	if (!trace_writer_open(path, &about, &options, &copy->writer, &err))
 		return true;
 	trace_query_fail(q, "%s", err.text);
 	return false;

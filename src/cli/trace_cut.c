@@ -24,8 +24,14 @@ struct bound {
 	struct bound_key {
 		uint64_t process, range, offset;
 	} key;
-	uint64_t size, live;
+	uint64_t size, live, frame;
 	bool has_bytes;
+};
+
+/* What a frame holds, as far as it is anybody's kept bytes. */
+struct content {
+	uint64_t frame; /* key */
+	uint8_t *bytes; /* TRACE_PAGE of them */
 };
 
 struct alive {
@@ -39,7 +45,7 @@ struct cut {
 	struct trace_select select;
 	struct trace_copy copy;
 	struct trace_report watch; /* which ranges processes have copies of */
-	struct builtin_map bound, alive;
+	struct builtin_map bound, alive, contents;
 	uint64_t time; /* of the last record before the part */
 	uint64_t seq;
 	int64_t code; /* of the run, when its end is in the part */
@@ -65,6 +71,78 @@ static void follow_bind(struct cut *c, const struct trace_record *r)
 	bound->live = r->kind == TRACE_BIND;
 	bound->size = r->size;
 	bound->has_bytes = r->bytes != NULL;
+	bound->frame = r->frame;
+}
+
+/* len bytes of a range, those of one frame from byte at on: NULL when they
+ * are not in one, or there is no room. */
+static uint8_t *content_at(
+	struct cut *c, uint64_t frame, uint64_t at, uint64_t len)
+{
+	struct content *content;
+
+	if (!frame || at + len > TRACE_PAGE)
+		return NULL;
+	content = builtin_map_get(&c->contents, &frame);
+	if (content && !content->bytes)
+		content->bytes = calloc(1, TRACE_PAGE);
+	if (out_of_room(c, content) || out_of_room(c, content->bytes))
+		return NULL;
+	return content->bytes + at;
+}
+
+static uint64_t in_page(const struct trace_range *range, uint64_t offset)
+{
+	return (range->address + offset) % TRACE_PAGE;
+}
+
+static void follow_bytes(struct cut *c, const struct trace_range *range,
+	const struct trace_record *r)
+{
+	uint8_t *to;
+
+	if (r->kind != TRACE_BIND || !r->bytes || !range)
+		return;
+	to = content_at(c, r->frame, in_page(range, r->offset), r->size);
+	if (to)
+		memcpy(to, r->bytes, r->size);
+}
+
+/* Bytes of a piece, page by page. */
+static void follow_piece(struct cut *c, const struct trace_range *range,
+	uint64_t process, struct trace_piece piece, const uint8_t *stored)
+{
+	while (piece.length) {
+		uint64_t at = in_page(range, piece.offset);
+		uint64_t len = TRACE_PAGE - at;
+		uint8_t *to;
+
+		if (len > piece.length)
+			len = piece.length;
+		to = content_at(c,
+			trace_frames_find(&c->watch.frames, process, range,
+				piece.offset, NULL),
+			at, len);
+		if (to)
+			memcpy(to, stored + piece.at, len);
+		piece.offset += len;
+		piece.at += (uint32_t)len;
+		piece.length -= len;
+	}
+}
+
+static void follow_store(struct cut *c, const struct trace_record *r)
+{
+	const struct trace_range *range =
+		trace_query_range(&c->q, r->access.range);
+	const uint8_t *stored = trace_stored_bytes(r);
+	struct trace_piece piece;
+
+	if (!range || range->device || !stored)
+		return;
+	for (uint32_t n = 0; trace_access_piece(range, &r->access, n, &piece);
+		n++)
+		follow_piece(c, range, r->access.process, piece, stored);
 }
 
 static void follow(struct cut *c, const struct trace_record *r)
@@ -73,8 +151,12 @@ static void follow(struct cut *c, const struct trace_record *r)
 
 	c->time = r->time_ns;
 	c->seq = r->seq;
-	if (r->kind == TRACE_BIND || r->kind == TRACE_UNBIND)
+	if (r->kind == TRACE_ACCESS)
+		follow_store(c, r);
+	if (r->kind == TRACE_BIND || r->kind == TRACE_UNBIND) {
+		follow_bytes(c, trace_query_range(&c->q, r->range), r);
 		follow_bind(c, r);
+	}
 	if (r->kind != TRACE_PROCESS_START && r->kind != TRACE_PROCESS_EXIT)
 		return;
 	alive = builtin_map_get(&c->alive, &r->process);
@@ -102,7 +184,8 @@ static void put_alive(struct cut *c)
 	}
 }
 
-/* Processes that share a range have all the stores of all. */
+/* Where the trace does not say whose memory it is: processes that share a
+ * range have all the stores of all. */
 static uint64_t whose(struct cut *c, const struct bound *bound)
 {
 	const struct trace_hot_range *hot =
@@ -111,34 +194,53 @@ static uint64_t whose(struct cut *c, const struct bound *bound)
 	return hot && hot->copies ? bound->key.process : 0;
 }
 
+/* False: code is set. */
+static bool get_bytes(
+	struct cut *c, const struct bound *bound, uint8_t *bytes, bool *known)
+{
+	uint32_t id = (uint32_t)bound->key.range;
+	const struct trace_range *range = trace_query_range(&c->q, id);
+	const uint8_t *content;
+	struct error err = { 0 };
+
+	if (!bound->has_bytes)
+		return true;
+	content = range ? content_at(c, bound->frame,
+				  in_page(range, bound->key.offset),
+				  bound->size) :
+			  NULL;
+	if (content)
+		memcpy(bytes, content, bound->size);
+	else if (!c->q.code &&
+		trace_reader_memory(c->q.reader, id, whose(c, bound), c->seq,
+			bound->key.offset, bound->size, bytes, known, &err))
+		trace_query_fail(&c->q, "%s", err.text);
+	return !c->q.code;
+}
+
 static bool put_bytes(struct cut *c, const struct bound *bound)
 {
 	uint8_t *bytes = calloc(bound->size ? bound->size : 1, 1);
 	bool *known = calloc(bound->size ? bound->size : 1, sizeof(*known));
-	uint32_t range = (uint32_t)bound->key.range;
-	struct error err = { 0 };
-	struct trace_record r = { .kind = TRACE_BIND,
+	const struct trace_record r = { .kind = TRACE_BIND,
 		.time_ns = c->time,
 		.seq = c->seq,
 		.process = bound->key.process,
-		.range = range,
+		.range = (uint32_t)bound->key.range,
 		.offset = bound->key.offset,
 		.size = bound->size,
+		.frame = bound->frame,
 		.bytes = bound->has_bytes ? bytes : NULL };
-	int ret = bytes && known ? 0 : -1;
+	bool done = bytes && known;
 
-	if (!ret && bound->has_bytes)
-		ret = trace_reader_memory(c->q.reader, range, whose(c, bound),
-			c->seq, bound->key.offset, bound->size, bytes, known,
-			&err);
-	if (ret)
-		trace_query_fail(&c->q, "%s",
-			err.code ? err.text : "out of memory");
-	else
+	if (!done)
+		trace_query_fail(&c->q, "out of memory");
+	done = done && get_bytes(c, bound, bytes, known);
+	if (done)
 		trace_copy_add(&c->copy, &r);
 	free(bytes);
 	free(known);
-	return !ret;
+	return done;
 }
 
 static void put_state(struct cut *c)
@@ -239,6 +341,8 @@ int trace_cut_run(int argc, char **argv)
 			.key_size = sizeof(struct bound_key) },
 		.alive = { .entry_size = sizeof(struct alive),
 			.key_size = sizeof(uint64_t) },
+		.contents = { .entry_size = sizeof(struct content),
+			.key_size = sizeof(uint64_t) },
 	};
 	int code = take_options(argc, argv, verb, &c);
 
@@ -248,6 +352,9 @@ int trace_cut_run(int argc, char **argv)
 		return c.q.code;
 	cut(&c, argv[optind + 1]);
 	trace_select_fini(&c.select);
+	for (size_t i = 0; i < c.contents.count; i++)
+		free(((struct content *)builtin_map_at(&c.contents, i))->bytes);
+	builtin_map_fini(&c.contents);
 	builtin_map_fini(&c.bound);
 	builtin_map_fini(&c.alive);
 	return trace_query_close(&c.q);

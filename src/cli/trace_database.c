@@ -32,7 +32,8 @@ static const char schema[] =
 	"create table registers (access integer, name text, value integer);"
 	"create table events (id integer primary key, seq integer, ts integer,"
 	" event text, pid integer, range integer, offset integer,"
-	" size integer, bytes blob, code integer, count integer, text text);"
+	" size integer, bytes blob, code integer, count integer, text text,"
+	" frame integer);"
 	"create view accesses as select a.id as id, seq, ts, pid,"
 	" p.name as process, cpu, a.ip as ip, a.address as address, size, kind,"
 	" old, new, final, verdict, r.name as range, offset, s.symbol as symbol,"
@@ -75,7 +76,7 @@ static const char *const statements[STATEMENT_MAX] = {
 	[ADD_LANE] = "insert into lanes values (?,?,?,?,?)",
 	[ADD_FRAME] = "insert into stacks values (?,?,?)",
 	[ADD_REGISTER] = "insert into registers values (?,?,?)",
-	[ADD_EVENT] = "insert into events values (?,?,?,?,?,?,?,?,?,?,?,?)",
+	[ADD_EVENT] = "insert into events values (?,?,?,?,?,?,?,?,?,?,?,?,?)",
 };
 
 struct trace_database {
@@ -369,6 +370,7 @@ static void add_event(
 	put_text(&row, kind == TRACE_PROCESS_START ? record->process_name
 		: kind == TRACE_MARKER || kind == TRACE_LOST ? record->text
 							     : NULL);
+	record->frame ? put(&row, record->frame) : put_null(&row);
 	row_end(&row);
 }
 

@@ -9,7 +9,6 @@
 
 #include "cli/cmd.h"
 #include "cli/trace.h"
-#include "cli/trace_query.h"
 
 const char trace_export_help[] =
 	"FORMAT is one of\n"
@@ -20,8 +19,10 @@ const char trace_export_help[] =
 	"  chrome    trace events in JSON: ui.perfetto.dev, chrome://tracing\n"
 	"  lackey    text as of Valgrind's lackey\n"
 	"  din       text for the Dinero cache simulators\n"
+	"  memtrace  text as of DynamoRIO's sample client memtrace\n"
 	"\n"
-	"  -o, --output FILE     write to FILE; sqlite and ctf need it\n";
+	"  -o, --output FILE     write to FILE; sqlite and ctf need it\n"
+	TRACE_SELECT_HELP;
 
 const struct trace_export_format trace_export_formats[] = {
 	{ "jsonl", "JSON lines", true, NULL, trace_jsonl_record, NULL },
@@ -37,6 +38,8 @@ const struct trace_export_format trace_export_formats[] = {
 		trace_simulator_end },
 	{ "din", "text", true, trace_simulator_begin, trace_din_record,
 		trace_simulator_end },
+	{ "memtrace", "text", true, trace_memtrace_begin,
+		trace_memtrace_record, trace_simulator_end },
 	{ 0 },
 };
 
@@ -92,16 +95,6 @@ void trace_export_value(struct buf *out, const uint8_t *bytes, uint64_t size)
 	buf_printf(out, "0x%" PRIx64, value);
 }
 
-bool trace_export_damage(const struct trace_reader *reader, const char *verb)
-{
-	const char *text;
-	size_t i = 0;
-
-	for (; (text = trace_reader_damage(reader, i)); i++)
-		fprintf(stderr, "custos %s: %s\n", verb, text);
-	return i != 0;
-}
-
 /* ---- all records ---- */
 
 static int put(struct trace_export *e, struct error *err)
@@ -118,34 +111,36 @@ static int put(struct trace_export *e, struct error *err)
 	return 0;
 }
 
-static int each_record(struct trace_export *e,
-	const struct trace_export_format *format, const char *verb,
-	struct error *err)
+/* 0 or what is wrong with e->q, which was said. */
+static int reading_status(const struct trace_export *e)
 {
-	struct trace_totals totals;
-	struct trace_record record;
-	uint64_t done = 0;
-	int ret;
+	if (e->q.code == CLI_INTERRUPTED)
+		return -EINTR;
+	return e->q.code ? -ECANCELED : 0;
+}
 
-	trace_reader_totals(e->reader, &totals);
-	while ((ret = trace_reader_next(e->reader, &record, err)) == 1) {
+static int each_record(struct trace_export *e,
+	const struct trace_export_format *format, struct error *err)
+{
+	bool events = !trace_select_is_narrow(&e->select);
+	struct trace_record record;
+	int ret = 0;
+
+	if (!trace_select_begin(&e->select, &e->q))
+		return reading_status(e);
+	while (!ret && trace_select_next(&e->select, &e->q, &record)) {
+		if (record.kind != TRACE_ACCESS && !events)
+			continue;
 		ret = format->record(e, &record, err);
 		if (!ret)
 			ret = put(e, err);
-		if (!ret && trace_interrupted())
-			ret = error_set(err, -EINTR, "interrupted");
-		if (ret)
-			break;
-		if (!(++done & 0xfff))
-			trace_progress(verb, done, totals.records);
 	}
-	trace_progress(verb, 0, 0);
-	return ret;
+	trace_progress(e->q.verb, 0, 0);
+	return ret ? ret : reading_status(e);
 }
 
 int trace_export_all(struct trace_export *e,
-	const struct trace_export_format *format, const char *verb,
-	struct error *err)
+	const struct trace_export_format *format, struct error *err)
 {
 	struct error end_err = { 0 };
 	int ret, end = 0;
@@ -155,7 +150,7 @@ int trace_export_all(struct trace_export *e,
 		return ret;
 	ret = put(e, err);
 	if (!ret)
-		ret = each_record(e, format, verb, err);
+		ret = each_record(e, format, err);
 	if (format->end)
 		end = format->end(e, !ret || ret == -EINTR, &end_err);
 	if (!end)
@@ -166,6 +161,28 @@ int trace_export_all(struct trace_export *e,
 		ret = end;
 	}
 	return ret;
+}
+
+bool trace_export_open(
+	struct trace_export *e, const char *verb, const char *path)
+{
+	if (!trace_query_open(&e->q, verb, path))
+		return false;
+	e->reader = e->q.reader;
+	e->meta = e->q.meta;
+	return true;
+}
+
+int trace_export_close(
+	struct trace_export *e, int ret, const struct error *err)
+{
+	if (ret && ret != -EINTR && ret != -ECANCELED)
+		trace_query_fail(&e->q, "%s", err->text);
+	if (trace_query_tell_damage(&e->q) && !e->q.code)
+		e->q.code = CLI_NO;
+	trace_select_fini(&e->select);
+	buf_fini(&e->text);
+	return trace_query_close(&e->q);
 }
 
 /* ---- the verb ---- */
@@ -180,8 +197,7 @@ static const struct trace_export_format *find_format(const char *name)
 }
 
 static int export_stream(struct trace_export *e,
-	const struct trace_export_format *format, const char *verb,
-	struct error *err)
+	const struct trace_export_format *format, struct error *err)
 {
 	int ret;
 
@@ -189,7 +205,7 @@ static int export_stream(struct trace_export *e,
 	if (!e->out)
 		return error_set_errno(
 			err, -errno, "cannot write %s", e->path);
-	ret = trace_export_all(e, format, verb, err);
+	ret = trace_export_all(e, format, err);
 	errno = 0;
 	if ((e->path ? fclose(e->out) : fflush(e->out)) &&
 		(!ret || ret == -EINTR))
@@ -199,39 +215,46 @@ static int export_stream(struct trace_export *e,
 }
 
 static int export(struct trace_export *e,
-	const struct trace_export_format *format, const char *verb)
+	const struct trace_export_format *format, const char *verb,
+	const char *path)
 {
 	struct error err = { 0 };
 	int ret;
 
-	e->meta = trace_reader_meta(e->reader);
-	trace_catch_interrupts();
-	ret = format->stream ? export_stream(e, format, verb, &err) :
-			       trace_export_all(e, format, verb, &err);
-	if (ret) {
-		cmd_fail(verb, "%s", err.text);
-		return ret == -EINTR ? CLI_INTERRUPTED : CLI_FAILED;
-	}
-	return trace_export_damage(e->reader, verb) ? CLI_NO : CLI_OK;
+	if (!trace_export_open(e, verb, path))
+		return e->q.code;
+	if (e->path && !trace_query_may_write(&e->q, e->path))
+		ret = -ECANCELED;
+	else if (format->stream)
+		ret = export_stream(e, format, &err);
+	else
+		ret = trace_export_all(e, format, &err);
+	return trace_export_close(e, ret, &err);
 }
 
 int trace_export_run(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
+		TRACE_SELECT_LONG,
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *verb = argv[0] + strlen("custos ");
 	const struct trace_export_format *format;
 	struct trace_export e = { 0 };
-	struct error err = { 0 };
-	int option, code;
+	int option, code = -1;
 
-	while ((option = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
-		if (option != 'o')
-			return trace_bad_option(verb);
-		e.path = optarg;
+	while (code < 0 &&
+		(option = getopt_long(argc, argv, "o:" TRACE_SELECT_SHORT,
+			 options, NULL)) != -1) {
+		if (option == 'o')
+			e.path = optarg;
+		else
+			code = trace_select_take(
+				&e.select, verb, option, optarg);
 	}
+	if (code >= 0)
+		return code;
 	if (argc - optind != 2)
 		return cmd_usage_error(verb, "name a format and a trace");
 	format = find_format(argv[optind]);
@@ -240,10 +263,5 @@ int trace_export_run(int argc, char **argv)
 			verb, "there is no format `%s'", argv[optind]);
 	if (!format->stream && !e.path)
 		return cmd_usage_error(verb, "%s needs -o", format->name);
-	if (trace_reader_open(argv[optind + 1], &e.reader, &err))
-		return cmd_fail(verb, "%s", err.text);
-	code = export(&e, format, verb);
-	trace_reader_close(e.reader);
-	buf_fini(&e.text);
-	return code;
+	return export(&e, format, verb, argv[optind + 1]);
 }

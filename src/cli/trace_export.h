@@ -13,9 +13,12 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "cli/trace_query.h"
 
 struct trace_export {
-	struct trace_reader *reader;
+	struct trace_query q;
+	struct trace_select select; /* what is exported */
+	struct trace_reader *reader; /* q's */
 	const struct trace_meta *meta;
 	const char *path; /* -o; NULL: standard output */
 	FILE *out; /* of formats that are a stream */
@@ -56,6 +59,8 @@ trace_export_record trace_chrome_record;
 trace_export_end trace_chrome_end;
 trace_export_begin trace_simulator_begin;
 trace_export_record trace_lackey_record, trace_din_record;
+trace_export_begin trace_memtrace_begin;
+trace_export_record trace_memtrace_record;
 trace_export_end trace_simulator_end;
 trace_export_begin trace_ctf_begin;
 trace_export_record trace_ctf_record;
@@ -82,16 +87,21 @@ void trace_export_value(struct buf *out, const uint8_t *bytes, uint64_t size);
 void trace_export_csv_cell(struct buf *out, const char *text, size_t len);
 void trace_export_tsv_cell(struct buf *out, const char *text, size_t len);
 
+/* Open the trace. False: said why, e->q.code is set. */
+bool trace_export_open(
+	struct trace_export *e, const char *verb, const char *path);
+
 /*
- * All records through format. 0, -EINTR after ^C, -errno. verb is for the
- * progress line.
+ * All selected records through format. 0; -EINTR after ^C and -ECANCELED, for
+ * both it was said why; -errno.
  */
 int trace_export_all(struct trace_export *e,
-	const struct trace_export_format *format, const char *verb,
-	struct error *err);
+	const struct trace_export_format *format, struct error *err);
 
-/* Say on stderr what of the trace could not be read. True: something. */
-bool trace_export_damage(const struct trace_reader *reader, const char *verb);
+/* The exit code, ret being what was made of it, is said why if it is not.
+ * Closes the trace. */
+int trace_export_close(
+	struct trace_export *e, int ret, const struct error *err);
 
 /* ---- the database, also that of `custos trace sql' ---- */
 

@@ -69,7 +69,7 @@ static const char metadata_events[] =
 	"\tfields := struct { u64 _seq; u64 _ts; u64 _pid; s64 _code; }; };\n"
 	"event { name = \"bind\"; id = 3; stream_id = 0;\n"
 	"\tfields := struct { u64 _seq; u64 _ts; u64 _pid; u32 _range_id;"
-	" u64 _offset; u64 _size;\n"
+	" u64 _offset; u64 _size; u64 _frame;\n"
 	"\tu32 __bytes_length; x8 _bytes[__bytes_length]; }; };\n"
 	"event { name = \"unbind\"; id = 4; stream_id = 0;\n"
 	"\tfields := struct { u64 _seq; u64 _ts; u64 _pid; u32 _range_id;"
@@ -331,6 +331,7 @@ static void put_fields(struct trace_export *e, const struct trace_record *r)
 		break;
 	case TRACE_BIND:
 		put_bound(out, r);
+		put64(out, r->frame);
 		put_bytes(out, r->bytes, r->size);
 		break;
 	case TRACE_UNBIND:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text for cache simulators: addresses and sizes in order, no values. Both
+ * Text for simulators: addresses and sizes in order, no values. All of these
  * formats know whole accesses only: one that touches two ranges is two records
  * of a trace and one line here.
  */
@@ -118,6 +118,47 @@ int trace_din_record(struct trace_export *e, const struct trace_record *record,
 			add_din(&e->text, 0, piece);
 		if (access_writes(a->kind))
 			add_din(&e->text, 1, piece);
+	}
+	return 0;
+}
+
+/* ---- DynamoRIO's sample client memtrace: the first line says how ---- */
+
+int trace_memtrace_begin(struct trace_export *e, struct error *err)
+{
+	int ret = trace_simulator_begin(e, err);
+
+	if (!ret)
+		buf_add_str(&e->text,
+			"Format: <instr address>,<(r)ead/(w)rite>,"
+			"<data size>,<data address>\n");
+	return ret;
+}
+
+static void add_memtrace(
+	struct buf *out, uint64_t ip, char label, struct piece piece)
+{
+	buf_printf(out, "0x%016" PRIx64 ",%c,%" PRIu32 ",0x%016" PRIx64 "\n", ip,
+		label, piece.size, piece.address);
+}
+
+int trace_memtrace_record(struct trace_export *e,
+	const struct trace_record *record, struct error *err)
+{
+	const struct access *a = &record->access;
+
+	(void)err;
+	/* It has data only: fetches are not told. */
+	if (record->kind != TRACE_ACCESS || a->kind == ACCESS_FETCH ||
+		is_again(e->own, a))
+		return 0;
+	for (uint32_t i = 0; i < piece_count(a); i++) {
+		struct piece piece = piece_at(a, i);
+
+		if (access_reads(a->kind))
+			add_memtrace(&e->text, a->ip, 'r', piece);
+		if (access_writes(a->kind))
+			add_memtrace(&e->text, a->ip, 'w', piece);
 	}
 	return 0;
 }

@@ -192,6 +192,8 @@ static void json_bound(struct trace_export *e, const struct trace_record *r)
 	json_decimal(&e->text, "size", r->size);
 	if (r->kind != TRACE_BIND)
 		return;
+	if (r->frame)
+		json_decimal(&e->text, "frame", r->frame);
 	json_key(&e->text, "bytes");
 	if (!r->bytes) {
 		buf_add_str(&e->text, "null");

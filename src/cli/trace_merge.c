@@ -12,6 +12,7 @@
 #include "keeper/builtin_map.h"
 
 #define INPUTS_MAX 64
+#define RUN_SHIFT 52 /* numbers of frames have fewer bits */
 
 const char trace_merge_help[] =
 	"Pieces of one run become one again; other traces are put side by side\n"
@@ -244,6 +245,9 @@ static void rename_record(struct merge *m, struct input *in)
 	r->time_ns += in->q.meta->started_ns - m->meta.started_ns;
 	r->process = rename_process(m, in, r->process);
 	r->range = rename_range(in, r->range);
+	/* Another run's memory is another memory. */
+	if (r->frame)
+		r->frame += (uint64_t)(in - m->inputs) << RUN_SHIFT;
 	if (r->kind == TRACE_PROCESS_START &&
 		r->program < in->q.meta->program_count)
 		r->program = in->programs[r->program];

@@ -116,6 +116,8 @@ static void write_picture(struct plotting *p)
 	FILE *out = stdout;
 	int ret;
 
+	if (p->output && !trace_query_may_write(&p->q, p->output))
+		return;
 	if (p->output) {
 		out = fopen(p->output, "we");
 		if (!out) {

@@ -28,12 +28,16 @@ static const char body[] =
 	"</span>\n"
 	"<input type=\"search\" id=\"words\" placeholder=\"range, function, "
 	"file:line\" aria-label=\"only this range, function or line\">\n"
-	"<output id=\"left\"></output>\n</form>\n<main id=\"picture\">\n";
+	"<output id=\"left\"></output>\n"
+	"<button type=\"button\" id=\"whole\" disabled>whole picture</button>\n"
+	"<output id=\"view\"></output>\n</form>\n<main id=\"picture\">\n";
 
 static const char tail[] =
 	"</main>\n<div id=\"tip\" hidden></div>\n"
 	"<section id=\"who\" aria-live=\"polite\">Point at a place to see what "
-	"happened there; click to see who did it.</section>\n";
+	"happened there; click to see who did it. The wheel, + and - go closer "
+	"and away, a rectangle drawn with the pointer fills the picture, a "
+	"double click shows all of it again.</section>\n";
 
 static void put_json(FILE *out, const char *text)
 {

@@ -214,19 +214,26 @@ static void name_inlined(
 
 /* ---- opening and closing ---- */
 
-static void tell_damage(struct trace_query *q)
+bool trace_query_tell_damage(struct trace_query *q)
 {
-	size_t i = 0;
+	size_t i = q->damage_told;
 	const char *text;
 
 	for (; (text = trace_reader_damage(q->reader, i)); i++)
 		if (i < DAMAGE_SHOWN)
 			fprintf(stderr, "custos %s: %s: %s\n", q->verb,
 				q->path, text);
-	if (i > DAMAGE_SHOWN)
+	if (i > DAMAGE_SHOWN && i > q->damage_told)
 		fprintf(stderr,
 			"custos %s: and %zu more; see custos trace check\n",
 			q->verb, i - DAMAGE_SHOWN);
+	q->damage_told = i;
+	return i != 0;
+}
+
+static void tell_losses(struct trace_query *q)
+{
+	trace_query_tell_damage(q);
 	if (q->totals.lost)
 		fprintf(stderr,
 			"custos %s: %s: %" PRIu64 " records were lost while "
@@ -246,7 +253,7 @@ bool trace_query_open(
 	}
 	q->meta = trace_reader_meta(q->reader);
 	trace_reader_totals(q->reader, &q->totals);
-	tell_damage(q);
+	tell_losses(q);
 	q->images = calloc(
 		(size_t)q->meta->program_count + 1, sizeof(struct image *));
 	q->names = names_create();
@@ -271,6 +278,7 @@ int trace_query_close(struct trace_query *q)
 {
 	if (!q->reader)
 		return q->code;
+	trace_query_tell_damage(q);
 	names_destroy(q->names);
 	for (uint32_t i = 0; q->images && i < q->meta->program_count; i++)
 		image_close(q->images[i]);
@@ -279,6 +287,17 @@ int trace_query_close(struct trace_query *q)
 	trace_reader_close(q->reader);
 	q->reader = NULL;
 	return q->code;
+}
+
+bool trace_query_may_write(struct trace_query *q, const char *path)
+{
+	struct stat x, y;
+
+	if (stat(path, &x) || stat(q->path, &y) || x.st_dev != y.st_dev ||
+		x.st_ino != y.st_ino)
+		return true;
+	trace_query_fail(q, "%s would be written over itself", path);
+	return false;
 }
 
 /* ---- records ---- */

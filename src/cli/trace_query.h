@@ -32,14 +32,22 @@ struct trace_query {
 
 	uint64_t done; /* records read, for progress */
 	uint64_t last_seq;
+	size_t damage_told;
 };
 
 /* Open path and load the programs that are still there. Damage is told on
- * stderr. False: said why, code is set. */
+ * stderr: what is found now here, the rest when it is closed. False: said why,
+ * code is set. */
 bool trace_query_open(
 	struct trace_query *q, const char *verb, const char *path);
 /* Returns q->code. */
 int trace_query_close(struct trace_query *q);
+
+/* Say what else of the trace could not be read. True: something could not. */
+bool trace_query_tell_damage(struct trace_query *q);
+
+/* May path be written? False: it is the trace itself; said so, code is set. */
+bool trace_query_may_write(struct trace_query *q, const char *path);
 
 /* Like cmd_fail(), with the verb's name; sets and returns the code. */
 int trace_query_fail(struct trace_query *q, const char *format, ...)

@@ -58,7 +58,7 @@ static void move_line(struct trace_line *line, uint64_t process,
 static void use_line(struct trace_report *report, struct trace_line *line,
 	const struct access *a, uint64_t mask)
 {
-	const struct trace_line_user_key key = { line->key.program,
+	const struct trace_line_user_key key = { line->key.memory,
 		line->key.line, a->process };
 	uint64_t read_mask = access_reads(a->kind) ? mask : 0;
 	uint64_t write_mask = access_writes(a->kind) ? mask : 0;
@@ -74,14 +74,30 @@ static void use_line(struct trace_report *report, struct trace_line *line,
 	user->write_mask |= write_mask;
 }
 
+static struct trace_line_key key_of(struct trace_report *report,
+	const struct trace_range *range, uint64_t process, uint64_t address)
+{
+	uint32_t life = 0;
+	uint64_t frame = trace_frames_find(&report->frames, process, range,
+		address - range->address, &life);
+
+	if (!frame)
+		return (struct trace_line_key){ range->program,
+			address / TRACE_LINE };
+	return (struct trace_line_key){ TRACE_LINE_FRAME | life,
+		frame * (TRACE_PAGE / TRACE_LINE) +
+			address % TRACE_PAGE / TRACE_LINE };
+}
+
 /* length bytes from address on, which is inside one line. */
 static void add_to_line(struct trace_report *report,
 	struct trace_hot_range *hot, const struct trace_range *range,
 	const struct trace_record *r, uint64_t address, unsigned length,
 	unsigned at)
 {
-	const struct trace_line_key key = { range->program,
-		address / TRACE_LINE };
+	const struct trace_line_key key =
+		key_of(report, range, r->access.process, address);
+	bool certain = key.memory & TRACE_LINE_FRAME;
 	const uint8_t *old = r->access.old_bytes;
 	const uint8_t *stored = trace_stored_bytes(r);
 	unsigned first = address % TRACE_LINE;
@@ -90,12 +106,17 @@ static void add_to_line(struct trace_report *report,
 
 	if (!line)
 		return;
-	if (!line->users)
+	if (!line->users) {
 		line->range = range->id;
+		line->address = address - first;
+	}
+	if (certain)
+		hot->copies |= trace_frames_are_copies(
+			&report->frames, range, address - range->address);
 	for (unsigned i = 0; i < length; i++) {
 		unsigned n = first + i;
 
-		if (old && is_copy(line, n, r->access.process, old[at + i]))
+		if (!certain && old && is_copy(line, n, r->access.process, old[at + i]))
 			hot->copies = true;
 		if (!stored)
 			continue;
@@ -139,7 +160,7 @@ static void add_bind(struct trace_report *report, const struct trace_query *q,
 	uint64_t id = r->range;
 	struct trace_hot_range *hot;
 
-	if (!range || range->device || !r->bytes)
+	if (!range || range->device || !r->bytes || r->frame)
 		return;
 	hot = builtin_map_get(&report->ranges, &id);
 	for (uint64_t i = 0; hot && i < r->size; i++) {
@@ -171,6 +192,7 @@ void trace_report_init(struct trace_report *report)
 		.users = { .entry_size = sizeof(struct trace_line_user),
 			.key_size = sizeof(struct trace_line_user_key) },
 	};
+	trace_frames_init(&report->frames);
 }
 
 void trace_report_fini(struct trace_report *report)
@@ -180,6 +202,7 @@ void trace_report_fini(struct trace_report *report)
 	builtin_map_fini(&report->processes);
 	builtin_map_fini(&report->lines);
 	builtin_map_fini(&report->users);
+	trace_frames_fini(&report->frames);
 }
 
 void trace_report_add(struct trace_report *report, const struct trace_query *q,
@@ -191,6 +214,9 @@ void trace_report_add(struct trace_report *report, const struct trace_query *q,
 	struct trace_hot_range *hot;
 	struct trace_hot_process *p;
 
+	if (r->kind == TRACE_BIND || r->kind == TRACE_UNBIND)
+		trace_frames_follow(&report->frames,
+			trace_query_range(q, r->range), r);
 	if (r->kind == TRACE_BIND)
 		add_bind(report, q, r);
 	if (r->kind != TRACE_ACCESS)

@@ -3,10 +3,14 @@
 #ifndef CUSTOS_CLI_TRACE_REPORT_H
 #define CUSTOS_CLI_TRACE_REPORT_H
 
+#include "cli/trace_frames.h"
 #include "cli/trace_query.h"
 #include "keeper/builtin_map.h"
 
 #define TRACE_LINE 64 /* bytes of a cache line */
+
+/* A key's memory: a frame's, with its life in the lower half. */
+#define TRACE_LINE_FRAME (UINT64_C(1) << 32)
 
 struct trace_counts {
 	uint64_t all, reads, writes; /* an rmw is both */
@@ -22,7 +26,8 @@ struct trace_hot_site {
 struct trace_hot_range {
 	uint64_t range; /* key */
 	struct trace_counts counts;
-	/* One process did not find there what another had stored. */
+	/* Processes had other memory there; or, where the trace does not say
+	 * which, one did not find what another had stored. */
 	bool copies;
 };
 
@@ -33,17 +38,19 @@ struct trace_hot_process {
 
 struct trace_line_user {
 	struct trace_line_user_key {
-		uint64_t program, line, process;
+		uint64_t memory, line, process;
 	} key;
 	uint64_t read_mask, write_mask; /* a bit for each byte */
 	uint64_t reads, writes;
 };
 
 struct trace_line {
+	/* Of a frame (below), or, where it is not known, of a program. */
 	struct trace_line_key {
-		uint64_t program, line; /* address / TRACE_LINE */
+		uint64_t memory, line; /* address / TRACE_LINE */
 	} key;
-	uint32_t range; /* the first seen in it */
+	uint32_t range; /* the first seen in it, and where that was */
+	uint64_t address;
 	uint32_t users;
 	/* Since another process used it last: who, and what. */
 	uint64_t user, read_mask, write_mask;
@@ -58,6 +65,7 @@ struct trace_line {
 struct trace_report {
 	struct trace_counts counts;
 	struct builtin_map sites, ranges, processes, lines, users;
+	struct trace_frames frames;
 };
 
 void trace_report_init(struct trace_report *report);

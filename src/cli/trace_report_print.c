@@ -38,7 +38,7 @@ static int compare_lines(const void *a, const void *b)
 	const struct trace_line *x = a, *y = b;
 	int order = descending(moves(x), moves(y));
 
-	return order ? order : descending(y->key.line, x->key.line);
+	return order ? order : descending(y->address, x->address);
 }
 
 static void sort(struct builtin_map *map,
@@ -86,7 +86,8 @@ static bool is_shared(const struct out *o, const struct trace_line *line)
 	const struct trace_hot_range *hot =
 		builtin_map_find(&o->report->ranges, &range);
 
-	return line->users > 1 && moves(line) && hot && !hot->copies;
+	return line->users > 1 && moves(line) && hot &&
+		(!hot->copies || (line->key.memory & TRACE_LINE_FRAME));
 }
 
 /* Ends with how many of the lines, sorted, are shared: those come first in
@@ -216,7 +217,7 @@ static void text_users(const struct out *o, const struct trace_line *line)
 		const struct trace_line_user *user =
 			builtin_map_at(&o->report->users, i);
 
-		if (user->key.program != line->key.program ||
+		if (user->key.memory != line->key.memory ||
 			user->key.line != line->key.line)
 			continue;
 		buf_add_str(o->text, "            ");
@@ -253,8 +254,7 @@ static void text_lines(const struct out *o)
 			continue;
 		if (o->top && told++ == o->top)
 			break;
-		buf_printf(o->text, "  0x%" PRIx64 " ",
-			line->key.line * TRACE_LINE);
+		buf_printf(o->text, "  0x%" PRIx64 " ", line->address);
 		trace_place_describe(range, 0, o->text);
 		buf_printf(o->text,
 			": %s; went to another process %" PRIu64
@@ -359,7 +359,7 @@ static void json_lines(const struct out *o)
 			"%s{\"address\":\"0x%" PRIx64
 			"\",\"users\":%" PRIu32 ",\"true_moves\":%" PRIu64
 			",\"false_moves\":%" PRIu64 "}",
-			told++ ? "," : "", line->key.line * TRACE_LINE,
+			told++ ? "," : "", line->address,
 			line->users, line->true_moves, line->false_moves);
 	}
 	buf_printf(o->text, "],\"shared_line_count\":%" PRIu64 "}\n",

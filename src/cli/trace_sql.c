@@ -22,7 +22,10 @@ const char trace_sql_help[] =
 	"      where range = \"ring\" group by symbol'\n"
 	"\n"
 	"      --csv             comma-separated values, not tabs\n"
-	"      --json            JSON lines\n";
+	"      --json            JSON lines\n"
+	TRACE_SELECT_HELP;
+
+enum { OPT_CSV = 256, OPT_JSON };
 
 enum style { STYLE_TSV, STYLE_CSV, STYLE_JSON };
 
@@ -188,62 +191,69 @@ static int add_record(struct trace_export *e,
 	return trace_database_add(e->own, record, err);
 }
 
-static int sql(struct trace_reader *reader, const char *verb,
-	const char *question, enum style style)
+/* The question, when all is loaded. 0 or -errno; what ask() says is said. */
+static int load_and_ask(
+	struct trace_export *e, const char *question, enum style style,
+	struct error *err)
 {
 	static const struct trace_export_format format = {
 		.name = "sql",
 		.record = add_record,
 	};
-	struct trace_export e = { .reader = reader };
 	struct trace_database *db;
-	struct error err = { 0 };
-	int ret, code;
+	int ret = trace_database_open("", e->reader, &db, err);
 
-	trace_catch_interrupts();
-	ret = trace_database_open("", reader, &db, &err);
 	if (ret)
-		return cmd_fail(verb, "%s", err.text);
-	e.own = db;
-	ret = trace_export_all(&e, &format, verb, &err);
+		return ret;
+	e->own = db;
+	ret = trace_export_all(e, &format, err);
 	if (!ret)
-		ret = trace_database_finish(db, false, &err);
-	if (ret == -EINTR)
-		code = (cmd_fail(verb, "interrupted"), CLI_INTERRUPTED);
-	else if (ret)
-		code = cmd_fail(verb, "%s", err.text);
-	else
-		code = ask(trace_database_connection(db), verb, question,
-			style);
+		ret = trace_database_finish(db, false, err);
+	if (!ret)
+		e->q.code = ask(trace_database_connection(db), e->q.verb,
+			question, style);
 	trace_database_close(db);
-	if (trace_export_damage(reader, verb) && code == CLI_OK)
-		code = CLI_NO;
+	return ret;
+}
+
+static int take_options(int argc, char **argv, const char *verb,
+	struct trace_select *select, enum style *style)
+{
+	static const struct option options[] = {
+		{ "csv", no_argument, NULL, OPT_CSV },
+		{ "json", no_argument, NULL, OPT_JSON },
+		TRACE_SELECT_LONG,
+		{ NULL, 0, NULL, 0 },
+	};
+	int option, code = -1;
+
+	while (code < 0 &&
+		(option = getopt_long(argc, argv, TRACE_SELECT_SHORT, options,
+			 NULL)) != -1) {
+		if (option == OPT_CSV)
+			*style = STYLE_CSV;
+		else if (option == OPT_JSON)
+			*style = STYLE_JSON;
+		else
+			code = trace_select_take(select, verb, option, optarg);
+	}
+	if (code < 0 && argc - optind != 2)
+		code = cmd_usage_error(verb, "name a trace and a statement");
 	return code;
 }
 
 int trace_sql_run(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "csv", no_argument, NULL, 'c' },
-		{ "json", no_argument, NULL, 'j' },
-		{ NULL, 0, NULL, 0 },
-	};
 	const char *verb = argv[0] + strlen("custos ");
+	struct trace_export e = { 0 };
 	enum style style = STYLE_TSV;
-	struct trace_reader *reader;
 	struct error err = { 0 };
-	int option, code;
+	int code = take_options(argc, argv, verb, &e.select, &style);
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option != 'c' && option != 'j')
-			return trace_bad_option(verb);
-		style = option == 'c' ? STYLE_CSV : STYLE_JSON;
-	}
-	if (argc - optind != 2)
-		return cmd_usage_error(verb, "name a trace and a statement");
-	if (trace_reader_open(argv[optind], &reader, &err))
-		return cmd_fail(verb, "%s", err.text);
-	code = sql(reader, verb, argv[optind + 1], style);
-	trace_reader_close(reader);
-	return code;
+	if (code >= 0)
+		return code;
+	if (!trace_export_open(&e, verb, argv[optind]))
+		return e.q.code;
+	return trace_export_close(&e,
+		load_and_ask(&e, argv[optind + 1], style, &err), &err);
 }

@@ -141,6 +141,8 @@ static void set_event(lua_State *lua, struct trace_reader *reader,
 			set_string(lua, "range", meta->ranges[i].name);
 	set_integer(lua, "offset", r->offset);
 	set_integer(lua, "size", r->size);
+	if (r->frame)
+		set_integer(lua, "frame", r->frame);
 	if (!r->bytes)
 		return;
 	lua_pushlstring(lua, (const char *)r->bytes, (size_t)r->size);

@@ -64,7 +64,7 @@ static void record(struct session *s, const struct binding *b)
 	if (recorder)
 		recorder->bind(recorder->ctx, process_of(b), b->range,
 			b->offset, b->count,
-			b->bytes ? b->bytes + b->first : NULL);
+			b->bytes ? b->bytes + b->first : NULL, b->frame);
 }
 
 static void record_unbind(struct session *s, const struct binding *b)

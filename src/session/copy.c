@@ -170,6 +170,17 @@ static enum target_copy_result perform(struct worker *w, struct copying *c)
 	return TARGET_COPY_DONE;
 }
 
+/* Whose stack and registers these are: those of the process, at its call. */
+static void take_caller(struct worker *w, const struct target_copy *copy)
+{
+	w->has_start = copy->regs != NULL;
+	if (copy->regs)
+		w->start = *copy->regs;
+	w->start_space = copy->space;
+	w->start_process =
+		target_process_of(w->session->config.target, copy->space);
+}
+
 enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
 	const struct target_copy *copy)
 {
@@ -191,6 +202,7 @@ enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
 
 	if (!w || copy->size > ARCH_PAGE_SIZE - c.span.first)
 		return TARGET_COPY_FAULT;
+	take_caller(w, copy);
 	pthread_rwlock_rdlock(&s->bindings_lock);
 	if (target_translate(s->config.target, copy->space, copy->address,
 		    access_writes(copy->kind) ? ACCESS_STORE : ACCESS_LOAD,

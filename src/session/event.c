@@ -363,12 +363,21 @@ static void ask_link(
 		event_keeper_failed(w, event, status, &err);
 }
 
-void event_ask(struct worker *w, struct event *event)
+/* Whoever records hears of what the record of an access cannot say. */
+static void note_answer(
+	const struct worker *w, const struct event *event, bool stepped)
 {
-	gather_new(w, event);
-	event->decided = true;
-	if (hold_answer(w, event))
-		return;
+	const struct session_recorder *recorder = w->session->config.recorder;
+
+	if (recorder && recorder->answered &&
+		event->verdict.kind != VERDICT_PASS &&
+		event->verdict.kind != VERDICT_CONTINUE)
+		recorder->answered(recorder->ctx, &event->access, stepped,
+			&event->verdict);
+}
+
+static void ask_links(struct worker *w, struct event *event)
+{
 	event->verdict.kind = VERDICT_PASS;
 	for (unsigned i = 0; i < event->range->link_count &&
 		event->verdict.kind == VERDICT_PASS;
@@ -382,6 +391,15 @@ void event_ask(struct worker *w, struct event *event)
 	}
 	if (event->link)
 		event->left_out = false;
+}
+
+void event_ask(struct worker *w, struct event *event)
+{
+	gather_new(w, event);
+	event->decided = true;
+	if (!hold_answer(w, event))
+		ask_links(w, event);
+	note_answer(w, event, false);
 }
 
 /* Call `copy' for every kept byte run of the event's range, lane by lane. */
@@ -569,6 +587,7 @@ enum verdict_kind event_ask_stepped(struct worker *w, struct event *event,
 		event->link->fallback, &event->verdict, &err);
 	if (status != KEEPER_OK)
 		event_keeper_failed(w, event, status, &err);
+	note_answer(w, event, true);
 	event_say_verdict(w, event);
 	return event->verdict.kind;
 }

@@ -4,6 +4,7 @@
 #ifndef CUSTOS_SESSION_RECORDER_H
 #define CUSTOS_SESSION_RECORDER_H
 
+#include "keeper/keeper.h"
 #include "keeper/range.h"
 #include "target/target.h"
 #include "trace/access.h"
@@ -28,12 +29,30 @@ struct session_recorder {
 		const char *text);
 	/*
 	 * Bytes [offset, offset + size) of range are these now (NULL: a
-	 * device): bound, or changed by no access. process: 0 for devices.
+	 * device), those of this frame: bound, or changed by no access.
+	 * process: 0 for devices.
 	 */
 	void (*bind)(void *ctx, uint64_t process, const struct range *range,
-		uint64_t offset, uint32_t size, const uint8_t *bytes);
+		uint64_t offset, uint32_t size, const uint8_t *bytes,
+		frame_t frame);
 	void (*unbind)(void *ctx, uint64_t process, const struct range *range,
 		uint64_t offset, uint32_t size);
+	/*
+	 * What the run cannot be repeated without, beside all that; each may
+	 * be NULL. A keeper (or somebody who resumed what one held) answered
+	 * other than pass; for stepped(): other than continue. The access
+	 * itself is told afterwards, when it is over.
+	 */
+	void (*answered)(void *ctx, const struct access *access, bool stepped,
+		const struct verdict *verdict);
+	/* All that process `before' has done happened before anything that
+	 * process `after' will do. */
+	void (*ordered)(void *ctx, uint64_t before, uint64_t after);
+	/* Memory of a process was changed by no access. */
+	void (*written)(void *ctx, uint64_t process, uint64_t va,
+		const uint8_t *bytes, size_t len);
+	void (*released)(void *ctx, const struct range *range);
+	void (*revoked)(void *ctx, const struct range *range);
 };
 
 #endif

@@ -47,15 +47,21 @@ static void keep_range(struct session *s, struct range *range)
 
 static void carry_out(struct session *s, const struct request *r)
 {
+	const struct session_recorder *recorder = s->config.recorder;
+
 	switch (r->kind) {
 	case REQUEST_KEEP:
 		keep_range(s, r->range);
 		return;
 	case REQUEST_RELEASE:
+		if (recorder && recorder->released)
+			recorder->released(recorder->ctx, r->range);
 		if (!range_set_settle(s->config.ranges, r->range))
 			bind_release(s, r->range);
 		return;
 	case REQUEST_REVOKE:
+		if (recorder && recorder->revoked)
+			recorder->revoked(recorder->ctx, r->range);
 		grant_close_pages(s, r->range);
 		return;
 	}

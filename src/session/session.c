@@ -72,9 +72,12 @@ struct worker *session_worker(struct session *s, struct target_thread *thread)
 	w->regs = *target_thread_regs(thread);
 	/* Set by some CPUs when they fault; no instruction starts with it. */
 	w->regs.rflags &= ~(uint64_t)ARCH_RFLAGS_RF;
-	w->start = w->regs;
 	w->process = target_thread_process(thread);
 	w->space = target_thread_space(thread);
+	w->start = w->regs;
+	w->has_start = true;
+	w->start_process = w->process;
+	w->start_space = w->space;
 	return w;
 }
 
@@ -227,7 +230,10 @@ static int find_ordered(struct session *s, struct error *err)
 static void on_ordered(void *ctx, uint64_t before, uint64_t after)
 {
 	struct session *s = ctx;
+	const struct session_recorder *recorder = s->config.recorder;
 
+	if (recorder && recorder->ordered)
+		recorder->ordered(recorder->ctx, before, after);
 	for (size_t i = 0; i < s->ordered_count; i++)
 		keeper_tell_ordered(s->ordered[i], before, after);
 }
@@ -386,7 +392,7 @@ static void record_change(struct session *s, uint64_t process,
 			return;
 		recorder->bind(recorder->ctx, process, p->range,
 			p->offset + (from - p->first), to - from,
-			bytes + (from - first));
+			bytes + (from - first), kept_page_frame(page));
 	}
 }
 
@@ -429,6 +435,9 @@ size_t session_write(struct session *s, uint64_t process, uint64_t va,
 	if (!p)
 		return 0;
 	done = target_write(s->config.target, p->space, va, bytes, len);
+	if (s->config.recorder && s->config.recorder->written)
+		s->config.recorder->written(
+			s->config.recorder->ctx, process, va, bytes, done);
 	tell_shadow(s, p, va, bytes, done);
 	return done;
 }

@@ -129,8 +129,8 @@ bool session_release(
  */
 size_t session_stack(struct session *session, uint64_t *out_ips, size_t max);
 
-/* Its registers before the instruction. False: there are none (it is not an
- * instruction's access). From a keeper, or the recorder. */
+/* Its registers before the instruction; of a copy by the guest's kernel, at its
+ * system call. False: they are not known. From a keeper, or the recorder. */
 bool session_regs(struct session *session, struct arch_regs *out);
 
 /* Memory of a process behind everybody's back, for keepers' scripts. Returns

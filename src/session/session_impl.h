@@ -93,7 +93,12 @@ struct worker {
 	struct arch_xstate *xstate; /* before the instruction */
 	bool has_xstate;
 	struct arch_regs regs; /* before the instruction, and then after it */
-	struct arch_regs start; /* before it, for stacks, until the next one */
+	/* Before it, until the next one; or those of the process for which
+	 * the guest's kernel copies. For stacks. */
+	struct arch_regs start;
+	bool has_start;
+	const struct target_process *start_process;
+	space_t start_space;
 	struct arch_fault fault; /* the target's to see, when CARRIED_FAULT */
 	struct arch_fault step_fault; /* of the last answer to stepped() */
 	const struct target_process *process;

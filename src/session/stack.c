@@ -7,7 +7,7 @@ static bool read_word(void *ctx, uint64_t va, uint64_t *out)
 	struct worker *w = ctx;
 
 	/* Behind everybody's back: looking must not make accesses. */
-	return target_read(w->session->config.target, w->space, va, out,
+	return target_read(w->session->config.target, w->start_space, va, out,
 		       sizeof(*out)) == sizeof(*out);
 }
 
@@ -15,7 +15,7 @@ bool session_regs(struct session *s, struct arch_regs *out)
 {
 	const struct worker *w = session_current;
 
-	if (!w || w->session != s)
+	if (!w || w->session != s || !w->has_start)
 		return false;
 	*out = w->start;
 	return true;
@@ -28,7 +28,8 @@ size_t session_stack(struct session *s, uint64_t *out_ips, size_t max)
 	struct image_frame frame;
 	size_t count = 0;
 
-	if (!w || w->session != s || !w->process || !w->process->image)
+	if (!w || w->session != s || !w->has_start || !w->start_process ||
+		!w->start_process->image)
 		return 0;
 	/* Keepers that are told are told when the instruction is done. */
 	gpr = w->start.gpr;
@@ -44,7 +45,7 @@ size_t session_stack(struct session *s, uint64_t *out_ips, size_t max)
 	};
 	while (count < max) {
 		out_ips[count++] = frame.rip;
-		if (!image_unwind(w->process->image, &frame, count == 1,
+		if (!image_unwind(w->start_process->image, &frame, count == 1,
 			    read_word, w))
 			break;
 	}

@@ -53,6 +53,9 @@ struct target_copy {
 	uint64_t address; /* user va */
 	uint8_t *kernel_bytes; /* source or destination in the kernel */
 	uint32_t size;
+	/* Of the process whose memory it is, at its system call; NULL: not
+	 * known. */
+	const struct arch_regs *regs;
 };
 
 enum target_copy_result {

@@ -142,6 +142,8 @@ struct codec_regs {
 
 enum codec_final { FINAL_NONE, FINAL_OLD, FINAL_NEW, FINAL_OWN };
 
+#define BIND_BYTES 1
+#define BIND_FRAME 2
 #define SHAPE_ATOMIC 1
 #define SHAPE_OLD 2 /* has old bytes */
 #define SHAPE_NEW 4

@@ -584,13 +584,20 @@ static bool take_access(struct trace_decoder *d, struct trace_record *out)
 static void take_bind(struct trace_decoder *d, struct trace_record *out)
 {
 	struct pack_in *in = &d->columns[COLUMN_EVENT];
+	uint8_t flags = 0;
 
 	out->range = (uint32_t)unpack_bounded(in, UINT32_MAX);
 	out->offset = unpack_varint(in);
 	out->size = unpack_varint(in);
 	if (out->size > UINT64_MAX - out->offset)
 		bad(d);
-	if (out->kind == TRACE_BIND && unpack_byte(in))
+	if (out->kind == TRACE_BIND)
+		flags = unpack_byte(in);
+	if (flags & ~(BIND_BYTES | BIND_FRAME))
+		bad(d);
+	if (flags & BIND_FRAME)
+		out->frame = unpack_varint(in);
+	if (flags & BIND_BYTES)
 		out->bytes = unpack_bytes(in, out->size);
 }
 

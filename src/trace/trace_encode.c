@@ -601,7 +601,10 @@ static void add_bind(struct trace_encoder *e, const struct trace_record *r)
 	pack_varint(out, r->size);
 	if (r->kind != TRACE_BIND)
 		return;
-	pack_byte(out, r->bytes != NULL);
+	pack_byte(out, (r->bytes ? BIND_BYTES : 0) |
+			(r->frame ? BIND_FRAME : 0));
+	if (r->frame)
+		pack_varint(out, r->frame);
 	if (r->bytes)
 		pack_bytes(out, r->bytes, r->size);
 	e->counts.binds = true;

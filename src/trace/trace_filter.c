@@ -107,12 +107,16 @@ void trace_filter_add(struct trace_filter *f, const struct trace_record *r)
 	if (r->kind != TRACE_ACCESS || !access_writes(a->kind) ||
 		!r->final_bytes)
 		return;
+	if (a->lane_count) {
+		/* The lanes lie anywhere in the range. */
+		f->full = true;
+		return;
+	}
+	if (!a->kept_count)
+		return;
 	if (a->range == f->last_range && a->offset >> 3 == f->last_granule &&
 		(a->offset & 7) + a->kept_count <= 8)
 		return;
-	if (a->lane_count)
-		/* The lanes lie anywhere in the range. */
-		f->full = true;
 	add_span(f, a->range, a->offset, a->kept_count, 3);
 	f->last_range = a->range;
 	f->last_granule = a->offset >> 3;

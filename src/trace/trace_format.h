@@ -30,6 +30,8 @@ enum trace_chunk_type {
 	TRACE_CHUNK_STORED, /* filter: which bytes a RECORDS chunk stores */
 	TRACE_CHUNK_MEMORY, /* checkpoint of kept bytes */
 	TRACE_CHUNK_INDEX,
+	TRACE_CHUNK_START, /* what it takes to start the run again */
+	TRACE_CHUNK_INPUTS, /* what came to it from outside */
 };
 
 enum trace_chunk_codec { TRACE_CODEC_NONE, TRACE_CODEC_ZSTD };

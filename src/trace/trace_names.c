@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "trace/trace_format.h"
+#include "trace/trace_start.h"
 
 /* More than any real trace has; a hostile one ends here. */
 #define GAP_MAX (UINT32_C(1) << 16)
@@ -117,6 +118,7 @@ void trace_meta_fini(struct trace_meta *meta)
 	free((struct trace_range *)meta->ranges);
 	free((char *)meta->command);
 	free((char *)meta->kvm);
+	trace_start_destroy(meta->start);
 	*meta = (struct trace_meta){ 0 };
 }
 

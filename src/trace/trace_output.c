@@ -18,6 +18,7 @@
 #include "trace/trace_format.h"
 #include "trace/trace_memory.h"
 #include "trace/trace_names.h"
+#include "trace/trace_start.h"
 
 #define LEVEL 1 /* of zstd: the columns are simple, time counts */
 #define OPEN_BYTES_MAX ((size_t)4 << 20)
@@ -34,7 +35,7 @@ struct trace_output {
 	struct trace_memory *memory; /* as all records tell it */
 	uint64_t seq_max; /* of all records */
 	ZSTD_CCtx *compressor;
-	struct pack_out names; /* not written yet */
+	struct pack_out names, inputs; /* not written yet */
 	struct pack_out payload; /* of the chunk being made */
 	struct pack_out ready; /* chunks to be written */
 	struct pack_out index; /* offset and header of every chunk */
@@ -119,6 +120,7 @@ void trace_output_destroy(struct trace_output *o)
 	trace_memory_destroy(o->memory);
 	ZSTD_freeCCtx(o->compressor);
 	trace_pack_fini(&o->names);
+	trace_pack_fini(&o->inputs);
 	trace_pack_fini(&o->payload);
 	trace_pack_fini(&o->ready);
 	trace_pack_fini(&o->index);
@@ -136,6 +138,12 @@ static int write_start(struct trace_output *o, const struct trace_meta *meta)
 	o->payload.len = 0;
 	trace_meta_pack(&o->payload, meta);
 	ret = make_chunk(o, &chunk, &o->payload);
+	if (!ret && meta->start) {
+		chunk = chunk_here(o, TRACE_CHUNK_START);
+		o->payload.len = 0;
+		trace_start_pack(&o->payload, meta->start);
+		ret = make_chunk(o, &chunk, &o->payload);
+	}
 	return ret ? ret : write_ready(o);
 }
 
@@ -184,6 +192,11 @@ struct pack_out *trace_output_names(struct trace_output *o)
 	return &o->names;
 }
 
+struct pack_out *trace_output_inputs(struct trace_output *o)
+{
+	return &o->inputs;
+}
+
 uint64_t trace_output_lost(const struct trace_output *o)
 {
 	return o->lost;
@@ -191,22 +204,25 @@ uint64_t trace_output_lost(const struct trace_output *o)
 
 bool trace_output_is_empty(const struct trace_output *o)
 {
-	return !trace_encoder_counts(o->encoder)->records && !o->names.len;
+	return !trace_encoder_counts(o->encoder)->records && !o->names.len &&
+		!o->inputs.len;
 }
 
 /* ---- chunks ---- */
 
-static int make_names(struct trace_output *o)
+/* Of NAMES or INPUTS. */
+static int make_gathered(struct trace_output *o, struct pack_out *payload,
+	enum trace_chunk_type type)
 {
-	struct trace_chunk chunk = chunk_here(o, TRACE_CHUNK_NAMES);
+	struct trace_chunk chunk = chunk_here(o, type);
 	int ret;
 
-	if (o->names.failed)
+	if (payload->failed)
 		return -ENOMEM;
-	if (!o->names.len)
+	if (!payload->len)
 		return 0;
-	ret = make_chunk(o, &chunk, &o->names);
-	o->names.len = 0;
+	ret = make_chunk(o, &chunk, payload);
+	payload->len = 0;
 	return ret;
 }
 
@@ -272,7 +288,9 @@ int trace_output_flush(struct trace_output *o)
 		return o->status;
 	ret = o->status;
 	if (!ret)
-		ret = make_names(o);
+		ret = make_gathered(o, &o->names, TRACE_CHUNK_NAMES);
+	if (!ret)
+		ret = make_gathered(o, &o->inputs, TRACE_CHUNK_INPUTS);
 	if (!ret)
 		ret = make_records(o);
 	if (!ret)
@@ -282,7 +300,7 @@ int trace_output_flush(struct trace_output *o)
 	if (!ret)
 		ret = write_ready(o);
 	if (ret) {
-		o->ready.len = o->names.len = 0;
+		o->ready.len = o->names.len = o->inputs.len = 0;
 		o->chunks = chunks;
 		o->index.len = index;
 		o->lost += records;

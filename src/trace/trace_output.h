@@ -23,6 +23,9 @@ void trace_output_destroy(struct trace_output *output);
 /* Names that records to come use; appended to a payload of NAMES. */
 struct pack_out *trace_output_names(struct trace_output *output);
 
+/* Inputs, those of the records to come; appended to a payload of INPUTS. */
+struct pack_out *trace_output_inputs(struct trace_output *output);
+
 /*
  * Add a record to the open chunk, which is written when it is full. 0, or the
  * first error since the opening, again and again; the file then ends behind

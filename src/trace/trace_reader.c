@@ -10,6 +10,7 @@
 #include <zstd.h>
 
 #include "trace/trace_reader_impl.h"
+#include "trace/trace_start.h"
 
 #define DAMAGE_MAX 1000 /* sentences kept */
 
@@ -171,7 +172,8 @@ static int read_names(struct trace_reader *r)
 		struct pack_in in;
 		int ret;
 
-		if (type != TRACE_CHUNK_META && type != TRACE_CHUNK_NAMES)
+		if (type != TRACE_CHUNK_META && type != TRACE_CHUNK_NAMES &&
+			type != TRACE_CHUNK_START)
 			continue;
 		ret = trace_reader_load(r, i, payload);
 		if (ret == -EBADMSG)
@@ -183,6 +185,9 @@ static int read_names(struct trace_reader *r)
 		if (type == TRACE_CHUNK_META && !has_meta) {
 			trace_meta_fini(&r->meta);
 			has_meta = trace_meta_unpack(&in, &r->meta);
+		} else if (type == TRACE_CHUNK_START && has_meta &&
+			!r->meta.start) {
+			r->meta.start = trace_start_unpack(&in);
 		} else if (type == TRACE_CHUNK_NAMES) {
 			in.failed |= trace_names_unpack(&r->names, &in) != 0;
 		}
@@ -285,6 +290,7 @@ void trace_reader_close(struct trace_reader *r)
 	trace_names_fini(&r->names);
 	trace_pack_fini(&r->stored);
 	trace_pack_fini(&r->filter);
+	trace_pack_fini(&r->inputs);
 	trace_pack_fini(&r->cursor.payload);
 	trace_pack_fini(&r->query.payload);
 	trace_decoder_destroy(r->cursor.decoder);
@@ -355,6 +361,7 @@ int trace_cursor_begin(
 
 	cursor->loaded = false;
 	cursor->chunk = index;
+	cursor->read = 0;
 	ret = trace_reader_load(r, index, &cursor->payload);
 	if (!ret)
 		ret = trace_decoder_begin(cursor->decoder,
@@ -412,8 +419,10 @@ int trace_cursor_next(struct trace_reader *r, struct trace_cursor *cursor,
 {
 	int ret = trace_decoder_next(cursor->decoder, out);
 
-	if (ret == 1)
+	if (ret == 1) {
 		name_record(r, out);
+		cursor->read++;
+	}
 	if (ret == -EBADMSG)
 		trace_reader_note_chunk(r, cursor->chunk, "does not decode");
 	if (ret != 1)
@@ -478,6 +487,65 @@ int trace_reader_seek(
 	r->cursor.chunk = i;
 	r->skip_below = seq;
 	return 0;
+}
+
+uint64_t trace_reader_position(const struct trace_reader *r)
+{
+	const struct trace_cursor *c = &r->cursor;
+
+	if (c->chunk >= r->chunk_count || !c->read)
+		return 0;
+	return r->chunks[c->chunk].before + c->read - 1;
+}
+
+/* ---- inputs ---- */
+
+/* The next usable chunk of them: 1, 0 at the end, -errno. */
+static int next_inputs(struct trace_reader *r)
+{
+	while (r->input_chunk < r->chunk_count) {
+		size_t index = r->input_chunk++;
+		int ret;
+
+		if (r->chunks[index].chunk.type != TRACE_CHUNK_INPUTS)
+			continue;
+		ret = trace_reader_load(r, index, &r->inputs);
+		if (!ret) {
+			r->input = (struct pack_in){ r->inputs.data,
+				r->inputs.data + r->inputs.len, false };
+			return 1;
+		}
+		if (ret != -EBADMSG)
+			return ret;
+	}
+	return 0;
+}
+
+int trace_reader_input(
+	struct trace_reader *r, struct trace_input *out, struct error *err)
+{
+	int ret = 1;
+
+	for (;;) {
+		if (r->input.at == r->input.end)
+			ret = next_inputs(r);
+		if (ret < 0)
+			return error_set_errno(
+				err, ret, "cannot read %s", r->path);
+		if (!ret)
+			return 0;
+		ret = trace_input_unpack(&r->input, out);
+		r->input_at += out->record;
+		out->record = r->input_at;
+		if (ret == 1)
+			return 1;
+		if (ret < 0) {
+			trace_reader_note_chunk(
+				r, r->input_chunk - 1, "does not decode");
+			r->input.at = r->input.end;
+		}
+		ret = 1;
+	}
 }
 
 /* ---- everything ---- */

@@ -15,12 +15,14 @@ struct trace_cursor {
 	struct trace_decoder *decoder;
 	struct pack_out payload; /* of the chunk being read */
 	size_t chunk; /* index of it in the table */
+	uint64_t read; /* records of it */
 	bool loaded;
 };
 
 struct trace_known {
 	struct trace_chunk chunk;
 	bool damaged; /* told already */
+	uint64_t before; /* RECORDS: how many records are in earlier ones */
 	uint32_t filter; /* RECORDS: index of its STORED chunk; 0: none */
 };
 
@@ -44,6 +46,10 @@ struct trace_reader {
 	void *decompressor;
 	struct trace_cursor cursor; /* what next() reads */
 	struct trace_cursor query; /* what questions read */
+	struct pack_out inputs; /* the payload being read */
+	struct pack_in input; /* what is left of it */
+	size_t input_chunk; /* the next one */
+	uint64_t input_at; /* records before the last input */
 	uint64_t skip_below; /* seq; what seek() still has to pass over */
 };
 

@@ -226,6 +226,19 @@ static void check_end(struct trace_reader *r)
 		trace_reader_note(r, "the index is missing or damaged");
 }
 
+static void count_records(struct trace_reader *r)
+{
+	uint64_t records = 0;
+
+	for (size_t i = 0; i < r->chunk_count; i++) {
+		struct trace_known *known = &r->chunks[i];
+
+		known->before = records;
+		if (known->chunk.type == TRACE_CHUNK_RECORDS)
+			records += known->chunk.records;
+	}
+}
+
 /* A records chunk's filter follows it. */
 static void find_filters(struct trace_reader *r)
 {
@@ -256,6 +269,7 @@ int trace_reader_scan(struct trace_reader *r)
 		return ret;
 	check_numbers(r);
 	check_end(r);
+	count_records(r);
 	find_filters(r);
 	return 0;
 }

@@ -23,7 +23,7 @@ struct staged_access {
 
 struct staged_event {
 	struct staged head;
-	uint64_t offset, size, count;
+	uint64_t offset, size, count, frame;
 	int64_t exit_code;
 	uint32_t program, range;
 	uint32_t text; /* bytes with its NUL; 0: none */
@@ -144,6 +144,7 @@ static void add_event(uint8_t *at, const struct trace_record *r, size_t need)
 		.offset = r->offset,
 		.size = r->size,
 		.count = r->count,
+		.frame = r->frame,
 		.exit_code = r->exit_code,
 		.program = r->program,
 		.range = r->range,
@@ -234,6 +235,7 @@ static void take_event(const uint8_t *at, struct trace_record *out)
 	out->offset = s->offset;
 	out->size = s->size;
 	out->count = s->count;
+	out->frame = s->frame;
 	out->exit_code = s->exit_code;
 	out->program = s->program;
 	out->range = s->range;

@@ -18,6 +18,7 @@
 #include "trace/trace_output.h"
 #include "trace/trace_sites.h"
 #include "trace/trace_stage.h"
+#include "trace/trace_start.h"
 
 #define FLUSH_MS 100
 
@@ -25,6 +26,7 @@
 struct half {
 	struct trace_stage stage;
 	struct pack_out names;
+	struct pack_out inputs; /* among its records */
 	bool full; /* the thread's */
 };
 
@@ -44,6 +46,8 @@ struct trace_writer {
 	bool closing;
 	struct trace_sites *sites;
 	uint64_t time; /* of the last record */
+	uint64_t added; /* records, so far */
+	uint64_t input_at; /* of them, those before the last input */
 	int status; /* 0, or the first error */
 	uint64_t lost; /* records that never were staged */
 	uint64_t output_lost; /* the output's, as known */
@@ -73,23 +77,30 @@ static bool is_past(const struct timespec *t)
 
 static bool has_half(const struct half *half)
 {
-	return half->full || half->stage.len || half->names.len;
+	return half->full || half->stage.len || half->names.len ||
+		half->inputs.len;
+}
+
+/* What was gathered beside the records moves on. */
+static void move(struct pack_out *to, struct pack_out *from)
+{
+	pack_bytes(to, from->data, from->len);
+	to->failed |= from->failed;
+	from->len = 0;
+	from->failed = false;
 }
 
 /* Encode a half. Without the lock: it is full, so nobody else's. */
 static int encode(struct trace_writer *w, struct half *half)
 {
-	struct pack_out *names = trace_output_names(w->output);
 	struct trace_record record;
 	size_t at = 0;
 	int ret = 0;
 
-	pack_bytes(names, half->names.data, half->names.len);
-	names->failed |= half->names.failed;
+	move(trace_output_names(w->output), &half->names);
+	move(trace_output_inputs(w->output), &half->inputs);
 	while (trace_stage_next(&half->stage, &at, &record))
 		ret = trace_output_add(w->output, &record);
-	half->names.len = 0;
-	half->names.failed = false;
 	half->stage.len = 0;
 	half->stage.records = 0;
 	return ret;
@@ -142,21 +153,24 @@ static void *run_thread(void *arg)
 {
 	struct trace_writer *w = arg;
 	unsigned ms = w->options.flush_ms;
-	struct timespec until = later(ms);
-	bool pending = false; /* something waits to be flushed */
+	struct timespec until = { 0 };
+	bool pending = false; /* something waits to be flushed, until then */
 	unsigned next = 0; /* the half whose turn it is */
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->closing || has_half(&w->halves[0]) ||
 		has_half(&w->halves[1])) {
 		struct half *half = &w->halves[next];
-		bool due = wait_for_work(w, half, pending, &until);
+		bool due;
 
-		if (!pending && !due) {
-			/* Something came, just now. */
+		if (!pending && has_half(half)) {
+			/* It came just now, or while we wrote. */
 			pending = true;
 			until = later(ms);
 		}
+		due = wait_for_work(w, half, pending, &until);
+		if (!pending)
+			continue;
 		if (!half->full && !due && !w->closing)
 			continue;
 		if (has_half(half))
@@ -188,6 +202,7 @@ static void writer_destroy(struct trace_writer *w)
 	for (int i = 0; i < 2; i++) {
 		free(w->halves[i].stage.bytes);
 		trace_pack_fini(&w->halves[i].names);
+		trace_pack_fini(&w->halves[i].inputs);
 	}
 	trace_sites_destroy(w->sites);
 	trace_output_destroy(w->output);
@@ -319,7 +334,8 @@ static struct half *make_room(struct trace_writer *w, size_t need)
 			pthread_cond_wait(&w->done, &w->lock);
 			continue;
 		}
-		if (half->stage.len + need <= TRACE_STAGE_SIZE)
+		if (half->stage.len + need <= TRACE_STAGE_SIZE &&
+			half->inputs.len < TRACE_STAGE_SIZE)
 			return half;
 		half->full = true;
 		w->filling ^= 1;
@@ -347,6 +363,7 @@ static int add_locked(struct trace_writer *w, const struct trace_record *r,
 		return ret;
 	}
 	trace_stage_add(&half->stage, r, need, site);
+	w->added++;
 	w->time = r->time_ns;
 	if (w->idle)
 		pthread_cond_signal(&w->work);
@@ -449,6 +466,27 @@ int trace_writer_add(struct trace_writer *w, const struct trace_record *record,
 		break;
 	}
 	return -EINVAL;
+}
+
+int trace_writer_input(
+	struct trace_writer *w, const struct trace_input *input)
+{
+	int ret;
+
+	if (input->size > TRACE_ACCESS_SIZE_MAX)
+		return -EINVAL;
+	pthread_mutex_lock(&w->lock);
+	if (!w->status) {
+		struct pack_out *inputs = &make_room(w, 0)->inputs;
+
+		trace_input_pack(inputs, input, w->added - w->input_at);
+		w->input_at = w->added;
+		if (w->idle)
+			pthread_cond_signal(&w->work);
+	}
+	ret = w->status;
+	pthread_mutex_unlock(&w->lock);
+	return ret;
 }
 
 int trace_writer_range(

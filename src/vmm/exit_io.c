@@ -214,9 +214,28 @@ static const int64_t copy_results[] = {
 	[TARGET_COPY_FAULT] = -CUSTOS_ERR_FAULT,
 };
 
+/* Where the kernel says that it has saved them. */
+static bool saved_regs(struct vcpu *vcpu, struct arch_regs *out)
+{
+	const struct custos_cpu_state *state = vmm_cpu_state(vcpu);
+	struct custos_saved_frame frame;
+	const uint8_t *bytes = vmm_gpa_range(
+		&vcpu->vm->ram, state->copy_frame, sizeof(frame));
+
+	if (!bytes)
+		return false;
+	memcpy(&frame, bytes, sizeof(frame));
+	*out = (struct arch_regs){ .rip = state->copy_ip,
+		.rflags = frame.rflags };
+	memcpy(out->gpr, frame.gpr, sizeof(out->gpr));
+	out->gpr[ARCH_RSP] = frame.rsp;
+	return true;
+}
+
 static int64_t call_copy(struct vcpu *vcpu, const struct call *call)
 {
 	const struct target_handler *handler = vcpu->vm->handler;
+	struct arch_regs regs;
 	struct target_copy copy = {
 		.space = call->rdi & ARCH_PTE_ADDRESS,
 		.ip = vmm_cpu_state(vcpu)->copy_ip,
@@ -231,6 +250,8 @@ static int64_t call_copy(struct vcpu *vcpu, const struct call *call)
 		(call->rsi & ARCH_PAGE_MASK) + call->r9 > CUSTOS_ABI_PAGE)
 		return -CUSTOS_ERR_ARGUMENT;
 	copy.kind = copy_kinds[call->r10];
+	if (saved_regs(vcpu, &regs))
+		copy.regs = &regs;
 	return copy_results[handler->copy(
 		handler->ctx, &vcpu->thread, &copy)];
 }

@@ -56,6 +56,37 @@ out=$("$CUSTOS" run -q --print -r "$trace" -k counter \
 	"$BUILD/guest/counter.elf" 3 2>&1)
 verdict "--print prints them, too" count mov "$plain"
 
+# What the guest's kernel copies has the stack and registers of the call.
+"$CUSTOS" run -q -r "$trace" --regs --stacks -k source -k destination+0+4 \
+	"$BUILD/guest/copies.elf" >/dev/null 2>&1
+for kind in ipc_src ipc_dst syscall_load; do
+	out=$("$CUSTOS" trace print --stacks --when $kind "$trace" 2>&1)
+	verdict "a stack is recorded of $kind" count 'from.*main+0x.*\.[cd]' 1
+done
+out=$("$CUSTOS" trace sql "$trace" "select count(*) from accesses a
+	join registers r on r.access = a.id where r.name = 'rip' and
+	r.value = a.ip and a.kind in ('ipc_src', 'ipc_dst', 'syscall_load')" 2>&1)
+verdict "and registers" count '^3$' 1
+
+# Who shares memory is in the trace.
+out=$("$CUSTOS" run -q -r "$trace" -k shared "$BUILD/guest/shared_counter.elf" \
+	50 2>&1)
+out=$("$CUSTOS" trace sql "$trace" "select count(distinct pid) as processes,
+	count(distinct frame) > 1 as copies from events where event = 'bind'
+	and frame in (select frame from events where event = 'bind'
+		group by frame having count(distinct pid) > 1)" 2>&1)
+verdict "processes that share a page are known" count '^2	0$\|^3	0$' 1
+
+# The reader that was written from docs/TRACE-FORMAT.md alone.
+"$CUSTOS" run -q -r "$trace" --regs --stacks --cpus 2 -k shared \
+	"$BUILD/guest/shared_counter.elf" 50 >/dev/null 2>&1
+own=$("$CUSTOS" trace print "$trace" 2>&1 | grep -c mov)
+out=$(python3 tests/support/read_trace.py "$trace" 2>&1)
+case $? in
+77 | 127) ;; # no python3, or not the libraries that it wants
+*) verdict "another reader says the same" count '^access.*	mov' "$own" ;;
+esac
+
 cat >"$dir/mark.lua" <<'END'
 keep("counter")
 function store(a) mark("stored " .. a.new) return a.new == 2 and serve(9) or pass end

@@ -57,6 +57,34 @@ run trace sql "$trace" 'with recursive n(i) as
 	(select 1 union all select i + 1 from n limit 5) select max(i) from n'
 expect "recursion" 0 5
 
+# The selections of the other verbs.
+run trace export lackey --when store "$trace"
+expect "a condition" 0 ' S 00500000,4' ' S 00500008,4'
+run trace export jsonl --range 0x500008 "$trace"
+expect "a place" 0 '"seq":3'
+if [ "$(wc -l <"$work/out")" = 1 ]; then
+	pass "and nothing but its accesses"
+else
+	fail "and nothing but its accesses" "$work/out"
+fi
+run trace export csv --from 2 --to 3 "$trace"
+expect "a time" 0 "2,"
+if [ "$(wc -l <"$work/out")" = 3 ]; then
+	pass "and nothing before or behind it"
+else
+	fail "and nothing before or behind it" "$work/out"
+fi
+run trace export csv --process nobody "$trace"
+expect "a process that is not there" 125 nobody
+run trace sql --when 'rmw' "$trace" 'select count(*) as n, seq from accesses'
+expect "a question about selected accesses" 0 '1	4'
+run trace export csv "$trace" -o "$trace"
+expect "a trace is not written over itself" 125 'written over itself'
+run trace plot --text "$trace" -o "$trace"
+expect "by a picture neither" 125 'written over itself'
+run trace check "$trace"
+expect "and is what it was" 0
+
 run trace export sqlite "$trace"
 expect "a database is no stream" 125 "sqlite needs -o"
 run trace export sqlite "$trace" -o "$work/db"

@@ -159,6 +159,52 @@ else
 	tell("again " + (left().length == all))
 	document.querySelector("#processes input").click()
 	tell("nobody's " + left().length)
+	document.querySelector("#processes input").click()
+	set("words", "")
+	// A pointer at a share of the picture's width and height.
+	const at = (x, y) => {
+		const b = svg.getBoundingClientRect()
+		return { clientX: b.x + x * b.width, clientY: b.y + y * b.height,
+			bubbles: true, cancelable: true, isPrimary: true }
+	}
+	const wide = () => Math.round(full.width / view.width * 100) / 100
+	const turn = (x, y, deltaY) => svg.dispatchEvent(
+		new WheelEvent("wheel", { ...at(x, y), deltaY }))
+	const before = pointOf(at(0.5, 0.5))
+	tell("page scrolls " + turn(0.5, 0.5, 100))
+	tell("wheel kept " + turn(0.5, 0.5, -200))
+	const after = pointOf(at(0.5, 0.5))
+	tell("closer " + wide() + " " + svg.getAttribute("viewBox"))
+	tell("stays " + (Math.abs(before.x - after.x) < 0.5 &&
+		Math.abs(before.y - after.y) < 0.5))
+	tell("says " + find("view").textContent)
+	const inside = plot.cells.findIndex(c => c[COLUMN] > plot.columns / 3)
+	pointAt("mousemove", inside)
+	tell("still " + find("tip").innerText.replace(/\s+/g, " "))
+	for (let i = 0; i < 20; i++) turn(0.5, 0.5, -200)
+	tell("closest " + wide())
+	tell("button " + find("whole").disabled)
+	find("whole").click()
+	tell("whole " + wide() + find("view").textContent)
+	const pointer = (name, x, y, more) => svg.dispatchEvent(
+		new PointerEvent(name, { ...at(x, y), ...more }))
+	const clicks = find("who").innerText
+	pointer("pointerdown", 0.4, 0.4)
+	pointer("pointermove", 0.5, 0.5)
+	pointer("pointermove", 0.6, 0.6)
+	pointer("pointerup", 0.6, 0.6)
+	svg.dispatchEvent(new MouseEvent("click", at(0.6, 0.6)))
+	tell("drawn " + wide() + " at " + Math.round(view.x / full.width * 100) +
+		" no click " + (find("who").innerText == clicks))
+	pointer("pointerdown", 0.5, 0.5, { shiftKey: true })
+	pointer("pointermove", 0.75, 0.5)
+	pointer("pointerup", 0.75, 0.5)
+	tell("moved to " + Math.round(view.x / full.width * 100))
+	svg.dispatchEvent(new MouseEvent("dblclick", at(0.5, 0.5)))
+	tell("twice " + wide())
+	dispatchEvent(new KeyboardEvent("keydown", { key: "+" }))
+	tell("key " + wide())
+	dispatchEvent(new KeyboardEvent("keydown", { key: "0" }))
 	tell("loaded " + performance.getEntriesByType("resource").length)
 	</script>
 	END
@@ -170,6 +216,11 @@ else
 		"counter.elf #1 0 1 0 #" "main" "counter.c:" \
 		"custos trace print -r 0x" "writes only true" "none 0" \
 		"again true" "nobody's 0" "loaded 0"
+	expect "it goes closer by wheel, rectangle and key" 0 \
+		"page scrolls true" "wheel kept false" "closer 2 " \
+		"stays true" "says 0." ": counter +0x0 to +0x" "still counter " \
+		"closest 64" "button false" "whole 1" "drawn 5 at 40 no click true" \
+		"moved to 35" "twice 1" "key 1.5"
 fi
 
 # ---- wrong usage ----

@@ -200,6 +200,19 @@ head -c -30 "$trace" >"$work/torn"
 run trace print "$work/torn"
 expect "a torn trace is read as far as it goes" 0 'custos trace print:' \
 	'1 [shared_counter.elf#'
+# A byte that is another one: whoever comes by says so.
+size=$(wc -c <"$trace")
+{ head -c $((size / 2)) "$trace"
+	tail -c +$((size / 2 + 1)) "$trace" | head -c 1 | tr '\000-\377' '\001-\377\000'
+	tail -c +$((size / 2 + 2)) "$trace"; } >"$work/flipped"
+for verb in print report 'export csv' 'plot'; do
+	run trace $verb "$work/flipped"
+	case $verb in
+	export*) want=1 ;;
+	*) want=0 ;;
+	esac
+	expect "$verb of a damaged trace says so" $want "$work/flipped: chunk"
+done
 run trace who shared --at 10 "$work/torn"
 expect "and can be asked" 0 'last stored'
 

@@ -178,6 +178,7 @@ static void make_event(struct trace_random *random)
 	r->text = r->process_name = random->text;
 	fill(random, random->bound, r->size);
 	r->bytes = r->kind == TRACE_BIND && BELOW(2) ? random->bound : NULL;
+	r->frame = r->kind == TRACE_BIND && BELOW(3) ? 0x100000 + BELOW(8) : 0;
 }
 
 const struct trace_record *trace_random_next(struct trace_random *random)

@@ -106,6 +106,43 @@ static void din_says_what_the_trace_says(void **state)
 	}
 }
 
+static void memtrace_says_what_the_trace_says(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= EXPORT_SEEDS; seed++) {
+		char line[128];
+		struct rig rig;
+		FILE *f;
+
+		rig_init(&rig, seed);
+		assert_int_equal(rig_export(&rig, "memtrace"), CLI_OK);
+		f = fopen(rig.out, "r");
+		assert_non_null(f);
+		expect_line(f, "Format: <instr address>,<(r)ead/(w)rite>,"
+			       "<data size>,<data address>\n");
+		while (rig_next(&rig))
+			for (uint32_t i = 0; i < pieces(&rig); i++) {
+				struct access_lane p = piece(&rig, i);
+				char kind = letter(rig.record.access.kind);
+				const char *labels = kind == 'I' ? "" :
+					kind == 'M' ? "rw" :
+					kind == 'S' ? "w" :
+						      "r";
+
+				for (; *labels; labels++) {
+					sprintf(line,
+						"0x%016" PRIx64 ",%c,%u,0x%016"
+						PRIx64 "\n",
+						rig.record.access.ip, *labels,
+						p.size, p.address);
+					expect_line(f, line);
+				}
+			}
+		expect_end(f);
+		rig_fini(&rig);
+	}
+}
+
 /* ---- import ---- */
 
 static int import(const char *from, const char *to, bool fetches)
@@ -271,6 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lackey_says_what_the_trace_says),
 		cmocka_unit_test(din_says_what_the_trace_says),
+		cmocka_unit_test(memtrace_says_what_the_trace_says),
 		cmocka_unit_test(what_is_exported_is_imported),
 		cmocka_unit_test(lackey_as_valgrind_writes_it),
 		cmocka_unit_test(scattered_addresses),

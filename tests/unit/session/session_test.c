@@ -39,6 +39,11 @@ struct test_keeper {
 	unsigned ordered_count;
 	uint64_t value; /* for serve */
 	enum keeper_status fail;
+	struct session *session; /* to be asked for the two below, or NULL */
+	struct arch_regs regs;
+	bool has_regs;
+	uint64_t stack[4];
+	size_t stack_count;
 	/* stepped() */
 	enum verdict_kind stepped_answers[4];
 	unsigned stepped_count;
@@ -61,6 +66,10 @@ static enum keeper_status on_access(struct keeper *keeper,
 	if (told->has_new)
 		memcpy(told->new_bytes, access->new_bytes,
 			access->size < 64 ? access->size : 64);
+	if (k->session) {
+		k->has_regs = session_regs(k->session, &k->regs);
+		k->stack_count = session_stack(k->session, k->stack, 4);
+	}
 	if (k->fail != KEEPER_OK) {
 		error_set(err, -EINVAL, "told to fail");
 		return k->fail;
@@ -1154,6 +1163,50 @@ static void the_kernels_copies_are_accesses_too(void **state)
 	assert_int_equal(f->summary.missed, 0);
 }
 
+static void caller_body(struct fake_target *fake, void *ctx)
+{
+	struct fixture *f = ctx;
+	uint8_t kernel[8] = { 0 };
+	struct arch_regs regs = { .rip = FAKE_CODE + 8, .rflags = 0x202 };
+	struct target_copy copy = {
+		.kind = ACCESS_IPC_SRC,
+		.space = FAKE_SPACE,
+		.address = X,
+		.kernel_bytes = kernel,
+		.size = 8,
+		.regs = &regs,
+	};
+
+	regs.gpr[ARCH_RSP] = X + 64;
+	regs.gpr[ARCH_R15] = 15;
+	fake->handler->copy(
+		fake->handler->ctx, &fake->threads[0].thread, &copy);
+	assert_true(f->keeper.has_regs);
+	assert_int_equal(f->keeper.regs.rip, FAKE_CODE + 8);
+	assert_int_equal(f->keeper.regs.gpr[ARCH_R15], 15);
+	assert_in_range(f->keeper.stack_count, 1, 4);
+	assert_int_equal(f->keeper.stack[0], FAKE_CODE + 8);
+	copy.regs = NULL;
+	fake->handler->copy(
+		fake->handler->ctx, &fake->threads[0].thread, &copy);
+	assert_false(f->keeper.has_regs);
+	assert_int_equal(f->keeper.stack_count, 0);
+	GPR(f, RSP) = X + 64;
+	load_body(fake, ctx);
+	assert_true(f->keeper.has_regs);
+	assert_int_equal(f->keeper.stack[0], FAKE_CODE);
+}
+
+static void a_copy_has_the_stack_of_the_call(void **state)
+{
+	struct fixture *f = *state;
+
+	f->keeper.session = f->session;
+	keep(f, "0x401000+8", &f->keeper);
+	go(f, caller_body);
+	assert_int_equal(f->keeper.count, 3);
+}
+
 static void a_denied_copy_leaves_memory_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -1594,6 +1647,7 @@ int main(void)
 		TEST(a_page_is_kept_before_user_code_can_use_it),
 		TEST(nobody_is_told_of_spaces_when_nothing_follows_them),
 		TEST(the_kernels_copies_are_accesses_too),
+		TEST(a_copy_has_the_stack_of_the_call),
 		TEST(a_denied_copy_leaves_memory_alone),
 		TEST(stop_after_a_step_stops_a_copy_too),
 		TEST(the_keepers_of_a_range_are_asked_in_turn),

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -100,6 +101,7 @@ static void same_event(
 		break;
 	case TRACE_BIND:
 		same_bytes(a->bytes, b->bytes, a->size);
+		assert_int_equal(a->frame, b->frame);
 		/* fall through */
 	case TRACE_UNBIND:
 		assert_int_equal(a->range, b->range);
@@ -289,6 +291,79 @@ static void questions_agree_with_reading_it_all(void **state)
 	}
 }
 
+/* A store of one lane's granule, then one of many lanes that begins there. */
+static void stores_of_lanes_are_found(void **state)
+{
+	static const uint8_t bytes[16] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	static const struct access_lane lanes[] = {
+		{ 0x500000, 4, 0 }, { 0x500800, 4, 4 },
+	};
+	struct trace_record store = {
+		.kind = TRACE_ACCESS,
+		.access = { .seq = 1, .kind = ACCESS_STORE, .process = 1,
+			.address = 0x500000, .size = 8, .kept_count = 8,
+			.old_bytes = bytes, .new_bytes = bytes },
+		.final_bytes = bytes,
+	};
+	struct trace_writer *writer;
+	struct trace_reader *reader;
+	struct trace_record r;
+
+	(void)state;
+	assert_int_equal(trace_writer_open(path, &trace_random_meta, NULL,
+				 &writer, NULL),
+		0);
+	trace_writer_add(writer, &store, NULL);
+	store.access.seq = 2;
+	store.access.lanes = lanes;
+	store.access.lane_count = 2;
+	store.access.kept_count = 4;
+	trace_writer_add(writer, &store, NULL);
+	assert_int_equal(trace_writer_close(writer, 0, NULL), 0);
+	reader = open_trace();
+	assert_int_equal(trace_reader_last_store(
+				 reader, 0, 0x802, 0, UINT64_MAX, &r, NULL),
+		1);
+	assert_int_equal(r.access.seq, 2);
+	trace_reader_close(reader);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Who records all the time: what waits is flushed when it is old, and not
+ * again and again because something is always waiting. */
+static void chunks_are_not_smaller_than_they_need_be(void **state)
+{
+	struct trace_record record = { .kind = TRACE_MARKER, .text = "x" };
+	uint64_t start = now_ms(), elapsed = 0;
+	struct trace_writer *writer;
+	struct trace_reader *reader;
+	struct trace_totals totals;
+
+	(void)state;
+	assert_int_equal(trace_writer_open(path, &trace_random_meta, NULL,
+				 &writer, NULL),
+		0);
+	for (; elapsed < 400; elapsed = now_ms() - start) {
+		record.time_ns += 1000;
+		assert_int_equal(trace_writer_add(writer, &record, NULL), 0);
+	}
+	assert_int_equal(trace_writer_close(writer, 0, NULL), 0);
+	reader = open_trace();
+	trace_reader_totals(reader, &totals);
+	/* META, INDEX, the last one; full ones; half of the 75 ms is allowed
+	 * for. */
+	assert_in_range(totals.chunks, 3,
+		4 + totals.records / 65536 + elapsed / 37);
+	trace_reader_close(reader);
+}
+
 /* seek() comes to where reading on would have come. */
 static void seek_finds_every_access(void **state)
 {
@@ -315,6 +390,8 @@ int main(void)
 		cmocka_unit_test(random_records_come_back),
 		cmocka_unit_test(questions_agree_with_reading_it_all),
 		cmocka_unit_test(seek_finds_every_access),
+		cmocka_unit_test(stores_of_lanes_are_found),
+		cmocka_unit_test(chunks_are_not_smaller_than_they_need_be),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
