@@ -190,25 +190,3 @@ int64_t page_call_clear_keeper(const struct call *call)
 	clear_keeper(target(call));
 	return 0;
 }
-
-/* Until keep.c has them. */
-__attribute__((weak)) bool keep_is_locked(
-	struct process *process, const struct walk *way)
-{
-	(void)process;
-	(void)way;
-	return false;
-}
-
-__attribute__((weak)) int64_t keep_read(struct process *process,
-	const struct cap *entry, uint64_t offset, void *bytes, uint64_t size,
-	bool store)
-{
-	(void)process;
-	(void)entry;
-	(void)offset;
-	(void)bytes;
-	(void)size;
-	(void)store;
-	return -CUSTOS_E_BUSY;
-}

@@ -465,6 +465,8 @@ int64_t endpoint_call_receive(const struct call *call)
 
 	if (call->args[1] & ~(uint64_t)CUSTOS_NO_WAIT)
 		return -CUSTOS_E_REQUEST;
+	if (endpoint->dead)
+		return -CUSTOS_E_PARTNER_GONE;
 	if (endpoint->recipient && endpoint->recipient != receiver)
 		return -CUSTOS_E_NO_ACCESS;
 	error = load_message(
@@ -599,6 +601,7 @@ static bool end_partners(struct endpoint *endpoint, unsigned budget)
 	struct process *receiver;
 
 	endpoint->dead = true;
+	endpoint->recipient = NULL; /* its frame will be somebody else's */
 	while ((receiver = first(&endpoint->receivers))) {
 		if (!budget--)
 			return false;
@@ -685,10 +688,11 @@ void endpoint_set_recipient(
 	endpoint->dead = recipient && recipient->state == PROCESS_ENDED;
 	if (!recipient)
 		return;
-	if (endpoint->dead)
+	if (endpoint->dead) {
 		end_partners(endpoint, UINT32_MAX);
-	else
-		list_insert(&recipient->endpoints, &endpoint->owned);
+		return;
+	}
+	list_insert(&recipient->endpoints, &endpoint->owned);
 	for (; at != &endpoint->receivers; at = next) {
 		struct process *process = LIST_ENTRY(at, struct process, link);
 

@@ -208,7 +208,8 @@ static void undo_step(struct session *s, struct emulated *p,
 {
 	struct custos_emulate *e = call->emulate;
 
-	e->result = CUSTOS_EMULATE_CANNOT;
+	e->result = p->can_undo ? CUSTOS_EMULATE_XSTATE :
+				  CUSTOS_EMULATE_CANNOT;
 	if (!p->can_undo || (p->xstate && !call->xstate))
 		return;
 	pthread_rwlock_rdlock(&s->bindings_lock);

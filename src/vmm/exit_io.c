@@ -101,15 +101,19 @@ static int64_t call_process_start(struct vcpu *vcpu, const struct call *call)
 	const uint8_t *bytes =
 		vmm_gpa_range(&vm->ram, call->r9, TARGET_NAME_MAX);
 	const struct target_process *process;
+	const struct image *image = NULL;
 	char name[TARGET_NAME_MAX];
 
-	if (!bytes || call->r8 >= vm->module_count ||
+	if (!bytes ||
+		(call->r8 >= vm->module_count && call->r8 != UINT64_MAX) ||
 		!vmm_gpa_range(&vm->ram, call->rsi & ARCH_PTE_ADDRESS,
 			CUSTOS_ABI_PAGE))
 		return -CUSTOS_ERR_ARGUMENT;
 	memcpy(name, bytes, sizeof(name));
+	if (call->r8 != UINT64_MAX)
+		image = vm->modules[call->r8];
 	process = vmm_process_add(&vm->processes, call->rdi,
-		call->rsi & ARCH_PTE_ADDRESS, name, vm->modules[call->r8]);
+		call->rsi & ARCH_PTE_ADDRESS, name, image);
 	if (!process)
 		return -CUSTOS_ERR_ARGUMENT;
 	vm->handler->process_start(vm->handler->ctx, &vcpu->thread, process);

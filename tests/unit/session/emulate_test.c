@@ -472,6 +472,9 @@ TEST(undo_brings_extended_state_back)
 	assert_int_equal(kernel.xstate.area[160], 0);
 	assert_int_equal(kernel.e.stepped[0].kind, CUSTOS_ACCESS_LOAD);
 	kernel.e.op = CUSTOS_EMULATE_UNDO;
+	kernel.no_xstate = true;
+	assert_int_equal(call(), CUSTOS_EMULATE_XSTATE);
+	kernel.no_xstate = false;
 	assert_int_equal(call(), CUSTOS_EMULATE_DONE);
 	assert_int_equal(kernel.e.xstate_changed, 1);
 	assert_memory_equal(
