@@ -204,7 +204,8 @@ static void notices_gather(void)
 	EXPECT(0, message_receive(endpoint, &message));
 	EXPECT(CUSTOS_MESSAGE_NOTICE, message.words[0]);
 	EXPECT(5, message.words[1]);
-	EXPECT(true, message.flags & CUSTOS_MESSAGE_KERNEL);
+	EXPECT(CUSTOS_MESSAGE_KERNEL,
+		message.flags & CUSTOS_MESSAGE_KERNEL);
 	EXPECT(-CUSTOS_E_WOULD_BLOCK,
 		custos_endpoint_receive(
 			endpoint, (uint64_t)&message, CUSTOS_NO_WAIT));
