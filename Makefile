@@ -88,6 +88,10 @@ check-layers:
 	$(Q)awk -f tools/check-layers tools/layers.txt \
 		$(wildcard src/*/*.c src/*/*.h)
 
+# The tables in docs/objects, after a change of abi/captype.def.
+object-tables:
+	CC="$(CC)" tools/object-tables
+
 deps:
 	tools/deps --test
 
@@ -98,6 +102,6 @@ help:
 	@cat tools/help.txt
 
 -include $(patsubst %.o,%.d,$(call obj,$(SRC)))
-.PHONY: all clean check-layers deps help force
+.PHONY: all clean check-layers object-tables deps help force
 .SECONDARY:
 .DELETE_ON_ERROR:

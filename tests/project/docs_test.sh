@@ -93,7 +93,7 @@ for page in docs/man/*.[1-9]; do
 	fi
 done
 
-for page in README.md HACKING.md docs/*.md; do
+for page in README.md HACKING.md docs/*.md docs/objects/*.md; do
 	[ -e "$page" ] || continue
 	for link in $(grep -oE '\]\([^)#]+' "$page" | sed 's/^](//' |
 		grep -v '^http'); do
