@@ -189,6 +189,7 @@ static void undo(struct process *process)
 	keep->undoes = false;
 	emulate(process, CUSTOS_EMULATE_UNDO);
 	keep_registers_set(process);
+	keep->seq = keep->holds[keep->hold].seq;
 	for (i = 0; i < KEEP_HOLDS; i++)
 		keep->holds[i].stepper = (struct cap){0};
 }
@@ -226,24 +227,27 @@ void keep_fault(struct process *process, uint64_t va, uint64_t error_code)
 {
 	unsigned kind = kind_of(error_code), need = keep_rights(kind);
 	struct keep *keep = &process->keep;
+	bool is_carried_out = false;
 	struct walk way;
 
 	if (keep->used)
 		keep_call_over(process);
 	keep->seq = 0;
 	if (va < CUSTOS_USER_END) {
+		bool mappable;
+
 		walk(&process->space, va, &way);
-		if (is_mappable(&way, need)) {
-			if (!space_fill(process, va, &way,
-				    way.gpa & ~PAGE_MASK, space_rights(&way)))
-				return;
-		} else if (keep_is_plain(&way, need) ||
-			   keep_has_keeper(&way, need)) {
-			run(process);
+		mappable = is_mappable(&way, need);
+		if (mappable &&
+			!space_fill(process, va, &way, way.gpa & ~PAGE_MASK,
+				space_rights(&way)))
 			return;
-		}
+		is_carried_out = !mappable && (keep_is_plain(&way, need) ||
+						      keep_has_keeper(&way, need));
 	}
 	keep_begin_access(process, va, 0, kind);
-	if (!keep_ask(process))
+	if (is_carried_out)
+		run(process);
+	else if (!keep_ask(process))
 		keep_call_over(process);
 }
