@@ -78,7 +78,7 @@ static void loads_and_stores(
 	}
 	EXPECT(0, wait_exit(a));
 	EXPECT(true, spec_is_quiet(endpoint));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* read and write invoked on the entry reach the same code. */
@@ -112,7 +112,7 @@ static void invocations(uint32_t endpoint, uint32_t entry)
 	EXPECT(false, keeper_is_store(&m.access));
 	spec_value(&m, VALUE, 8);
 	EXPECT(0, wait_exit(a));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* Everything such a process does is asked, its instructions, too. */

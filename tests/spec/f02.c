@@ -303,8 +303,7 @@ static void cross(uint32_t endpoint, uint32_t node, uint32_t page,
 	EXPECT(0, custos_page_read(page, real, (uint64_t)after, 4));
 	EXPECT(refuse ? 1 : offset < PAGE_SIZE ? 0x55 : 0x11, after[0]);
 	EXPECT(refuse, !memcmp(before, after, 4));
-	cap_slot_free(m.resume);
-	m.resume = 0;
+	spec_drop(&m);
 }
 
 /* ---- what cannot be emulated ---- */
@@ -341,8 +340,7 @@ static void unemulatable(uint32_t endpoint, uint32_t node, uint64_t number)
 	EXPECT(true, spec_is_quiet(endpoint));
 	EXPECT(0, custos_process_kill(a, 1));
 	EXPECT(1, wait_exit(a));
-	cap_slot_free(m.resume);
-	m.resume = 0;
+	spec_drop(&m);
 }
 
 const struct spec_role spec_roles[] = {

@@ -127,7 +127,7 @@ static void steps(uint32_t endpoint, uint32_t page, const uint32_t nodes[2],
 		EXPECT(0, wait_exit(workers[i]));
 	EXPECT(0, wait_exit(other));
 	EXPECT(WORKERS * count, *(uint64_t *)model);
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* ---- the other answers ---- */
@@ -167,7 +167,7 @@ static void step_again(
 	EXPECT(0, m.stepped.count);
 	EXPECT(0, custos_resume_continue(m.resume));
 	EXPECT(0, wait_exit(a));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* rep: one iteration is one step. */
@@ -188,7 +188,7 @@ static void step_rep(uint32_t endpoint, uint32_t page, const uint32_t nodes[2])
 		EXPECT(0, custos_resume_continue(m.resume));
 	}
 	EXPECT(0, wait_exit(a));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 static void roll_back(uint32_t endpoint, uint32_t entry, uint32_t page,
@@ -219,7 +219,7 @@ static void roll_back(uint32_t endpoint, uint32_t entry, uint32_t page,
 	EXPECT(0, custos_page_read(page, 40, (uint64_t)&word, 8));
 	EXPECT(0, word);
 	EXPECT(0, custos_page_set_keeper(page, entry, RIGHTS_RW));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* Without STEP: while one access is being served, others of the page wait. */
@@ -241,7 +241,7 @@ static void serving_excludes(uint32_t endpoint, const uint32_t nodes[2])
 	EXPECT(0, wait_exit(a));
 	EXPECT(0, wait_exit(b));
 	EXPECT(7, board[70] & 0xff);
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 const struct spec_role spec_roles[] = {

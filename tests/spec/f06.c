@@ -54,7 +54,7 @@ static void in_order(uint32_t endpoint, uint32_t node)
 	for (unsigned i = 0; i < WAITERS; i++)
 		if (i != 3)
 			EXPECT(0, wait_exit(process[i]));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* The stepped process dies between STEP and CONTINUE. */
@@ -81,7 +81,7 @@ static void stepped_dies(uint32_t endpoint, uint32_t node, uint32_t page)
 	EXPECT(9, wait_exit(process[0]));
 	for (unsigned i = 1; i < WAITERS; i++)
 		EXPECT(0, wait_exit(process[i]));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* Nobody will answer: each of them faults, and nothing is stored. */
@@ -99,7 +99,7 @@ static void keeper_dies(uint32_t endpoint, uint32_t node, uint32_t page)
 	EXPECT(0, custos_page_read(page, 8, (uint64_t)&word, 8));
 	EXPECT(0, word);
 	EXPECT(-CUSTOS_E_INVALID_CAP, custos_resume_done(m.resume));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 const struct spec_role spec_roles[] = {

@@ -31,8 +31,7 @@ static void load_is_refused(uint32_t top)
 	EXPECT(true, spec_is_quiet(endpoint));
 	EXPECT(0, custos_process_kill(a, 1));
 	EXPECT(1, wait_exit(a));
-	cap_slot_free(m.resume);
-	m.resume = 0;
+	spec_drop(&m);
 }
 
 static int64_t confined(uint32_t slot)

@@ -202,8 +202,7 @@ static void ring(unsigned count)
 		EXPECT(1, wait_exit(process[i]));
 	}
 	EXPECT(CUSTOS_EXIT_MEMORY, wait_exit(a));
-	cap_slot_free(m.resume);
-	m.resume = 0;
+	spec_drop(&m);
 }
 
 const struct spec_role spec_roles[] = {

@@ -69,7 +69,7 @@ static void raises(uint32_t endpoint, uint32_t bank, uint32_t node)
 	EXPECT(0, wait_exit(a));
 	EXPECT(true, asked >= PLACES - LIMIT);
 	EXPECT(others, custos_bank_usage(spec_bank(), CUSTOS_USAGE_OWN));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 /* The bank's keeper refuses, the process's says try again, and so on. */
@@ -97,7 +97,7 @@ static void refuses(uint32_t endpoint, uint32_t node, uint64_t count)
 	}
 	EXPECT(0, custos_process_kill(a, 4));
 	EXPECT(4, wait_exit(a));
-	cap_slot_free(m.resume);
+	spec_drop(&m);
 }
 
 const struct spec_role spec_roles[] = {

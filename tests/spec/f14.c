@@ -92,8 +92,7 @@ static void destroyed(void)
 	EXPECT(CUSTOS_FAULT_INVALID_ADDRESS, m.message.words[1]);
 	EXPECT(WINDOW, m.access.va);
 	over(&w);
-	cap_slot_free(m.resume);
-	m.resume = 0;
+	spec_drop(&m);
 }
 
 static void removed(void)

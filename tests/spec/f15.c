@@ -84,8 +84,7 @@ static uint64_t holes(uint64_t count)
 		EXPECT(0, custos_resume_value(m.resume, (uint64_t)&value, 8));
 	}
 	EXPECT(0, wait_exit(a));
-	cap_slot_free(m.resume);
-	m.resume = 0;
+	spec_drop(&m);
 	return asked;
 }
 
@@ -106,8 +105,7 @@ static void told_of_holes(void)
 			told |= UINT64_C(1) << (from + i);
 	}
 	EXPECT(0x5555, told & 0x5555);
-	cap_slot_free(m.resume);
-	m.resume = 0;
+	spec_drop(&m);
 }
 
 const struct spec_role spec_roles[] = {

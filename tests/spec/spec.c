@@ -175,6 +175,13 @@ __asm__(".text\n"
 	"spec_fill: mov %rdx, %rcx\n mov %rsi, %rax\n rep stosb\n ret\n"
 	"spec_move1: movsb\n ret\n");
 
+void spec_drop(struct spec_message *message)
+{
+	if (message->resume)
+		cap_slot_free(message->resume);
+	message->resume = 0;
+}
+
 static int64_t receive(
 	uint32_t endpoint, struct spec_message *to, uint64_t flags)
 {

@@ -120,6 +120,7 @@ struct spec_message {
 	};
 };
 
+void spec_drop(struct spec_message *message); /* its slot is free */
 int64_t spec_receive(uint32_t endpoint, struct spec_message *to);
 void spec_expect(uint32_t endpoint, uint64_t kind, struct spec_message *to);
 
