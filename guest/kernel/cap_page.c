@@ -31,9 +31,7 @@ unsigned page_kept(uint64_t gpa)
 {
 	const struct page_attributes *attributes = attributes_of(gpa);
 
-	if (!attributes || !cap_is_live(&attributes->keeper))
-		return 0;
-	return attributes->rights;
+	return attributes ? attributes->rights : 0;
 }
 
 const struct cap *page_keeper(uint64_t gpa)
@@ -71,7 +69,8 @@ static bool is_asked(const struct call *call, uint64_t gpa, unsigned right)
 	if (!(page_kept(gpa) & right))
 		return false;
 	endpoint = page_keeper(gpa)->object;
-	return endpoint->recipient != call->caller;
+	return !cap_is_live(page_keeper(gpa)) ||
+	       endpoint->recipient != call->caller;
 }
 
 /*

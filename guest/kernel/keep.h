@@ -36,6 +36,7 @@ struct keep_hold {
 	uint64_t seq;
 	struct cap stepper; /* who is told of the step; null: no step */
 	bool was_told;	    /* and has said to go on */
+	bool is_reserved;   /* the holder was first in line: lock_release */
 };
 
 /* More places than that in one instruction: UNEMULATABLE. */
@@ -72,7 +73,8 @@ struct keep {
 	struct cap root;  /* CAP: where the walk begins */
 	struct cap asked; /* the entry asked now */
 	struct process *answerer; /* who got the question; NULL: nobody yet */
-	struct process *awaited; /* LOCKED: who holds the place */
+	struct keep_place awaited; /* LOCKED */
+	bool has_reserved; /* one of its holds is_reserved */
 	struct cap cap;	  /* CAP: stored, or the answer.. */
 	bool has_cap;	  /* ..which is there */
 	struct keep_hold holds[KEEP_HOLDS];
@@ -239,9 +241,12 @@ struct keep_hold *lock_find(const struct keep_place *place);
 /* A place nobody holds becomes the process's; NULL: it has too many. */
 struct keep_hold *lock_take(
 	struct process *process, const struct keep_place *place);
-/* Its waiters try again, in the order they came. */
+/* The first of its waiters tries again, for whom the place is reserved until
+ * then; the others stay in line. */
 void lock_release(struct keep_hold *hold);
 void lock_release_all(struct process *process);
+/* What is reserved for the process, it has not used: the next one's turn. */
+void lock_release_reserved(struct process *process);
 /* The process, current or in no list, waits. */
 void lock_wait(struct process *process, struct keep_hold *hold);
 /* Is it held for somebody the process need not wait for: itself, or who has

@@ -200,6 +200,7 @@ static void hold_place(struct process *process, const struct choice *choice,
 	*out_hold = hold;
 	if (!hold)
 		return;
+	hold->is_reserved = false;
 	hold->va = keep->access.va & ~PAGE_MASK;
 	hold->seq = keep->access.seq;
 	keep->hold = (uint8_t)(hold - keep->holds);

@@ -230,13 +230,15 @@ void keep_fault(struct process *process, uint64_t va, uint64_t error_code)
 	bool is_carried_out = false;
 	struct walk way;
 
-	if (keep->used)
+	if (keep->used && !keep->has_reserved)
 		keep_call_over(process);
 	keep->seq = 0;
 	if (va < CUSTOS_USER_END) {
 		bool mappable;
 
 		walk(&process->space, va, &way);
+		if (keep->has_reserved && keep_is_plain(&way, need))
+			lock_release_reserved(process);
 		mappable = is_mappable(&way, need);
 		if (mappable &&
 			!space_fill(process, va, &way, way.gpa & ~PAGE_MASK,

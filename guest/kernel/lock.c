@@ -70,6 +70,26 @@ struct keep_hold *lock_take(
 	return NULL;
 }
 
+/* Nobody overtakes who is first in line: until it has tried again the place is
+ * its own, and the line is behind it. */
+static bool hand_on(struct keep_hold *hold)
+{
+	struct process *first =
+		LIST_ENTRY(hold->waiters.next, struct process, link);
+	struct keep_hold *next = lock_take(first, &hold->place);
+
+	if (!next)
+		return false;
+	sched_go_on(first);
+	if (!list_is_empty(&hold->waiters)) {
+		list_insert(&hold->waiters, &next->waiters);
+		list_remove(&hold->waiters);
+	}
+	next->is_reserved = true;
+	first->keep.has_reserved = true;
+	return true;
+}
+
 void lock_release(struct keep_hold *hold)
 {
 	if (!hold->holder)
@@ -77,9 +97,19 @@ void lock_release(struct keep_hold *hold)
 	hold->holder = NULL;
 	list_remove(&hold->link);
 	held--;
-	while (!list_is_empty(&hold->waiters))
+	while (!list_is_empty(&hold->waiters) && !hand_on(hold))
 		sched_go_on(LIST_ENTRY(
 			hold->waiters.next, struct process, link));
+}
+
+void lock_release_reserved(struct process *process)
+{
+	unsigned i;
+
+	process->keep.has_reserved = false;
+	for (i = 0; i < KEEP_HOLDS; i++)
+		if (process->keep.holds[i].is_reserved)
+			lock_release(&process->keep.holds[i]);
 }
 
 void lock_release_all(struct process *process)
@@ -92,7 +122,7 @@ void lock_release_all(struct process *process)
 
 void lock_wait(struct process *process, struct keep_hold *hold)
 {
-	process->keep.awaited = hold->holder;
+	process->keep.awaited = hold->place;
 	if (cpu_this()->current == process) {
 		sched_block(process, PROCESS_LOCKED, &hold->waiters);
 		return;
@@ -112,9 +142,12 @@ bool lock_is_open_to(
 static const struct process *awaited(const struct process *process)
 {
 	const struct endpoint *endpoint;
+	const struct keep_hold *hold;
 
-	if (process->state == PROCESS_LOCKED)
-		return process->keep.awaited;
+	if (process->state == PROCESS_LOCKED) {
+		hold = lock_find(&process->keep.awaited);
+		return hold ? hold->holder : NULL;
+	}
 	if (process->state != PROCESS_ASKING)
 		return NULL;
 	endpoint = process->keep.asked.object;

@@ -15,8 +15,8 @@ struct page_attributes {
 };
 
 /* Accesses to the page of gpa (CUSTOS_RIGHT_READ, WRITE, EXEC) its keeper is
- * asked about: no translation may allow them. 0: none, no keeper, or the
- * keeper's endpoint is gone. Any gpa. */
+ * asked about: no translation may allow them, even when the keeper's endpoint
+ * is gone. 0: none, or no keeper. Any gpa. */
 unsigned page_kept(uint64_t gpa);
 
 /* The keeper of a page that page_kept says has one. */

@@ -90,6 +90,8 @@ void sched_ready(struct process *process)
 
 	if (process->suspended || !can_run(process)) {
 		process->state = PROCESS_SUSPENDED;
+		if (process->keep.has_reserved)
+			lock_release_reserved(process);
 		return;
 	}
 	process->state = PROCESS_READY;
@@ -196,11 +198,14 @@ static void arm_timer(struct cpu *cpu)
 {
 	const struct process *sleeper = first_sleeper(cpu);
 	uint64_t at = sleeper ? sleeper->wake_at : NEVER;
+	/* Others wait: for the CPU, or for a place it has reserved. */
+	bool slices = !list_is_empty(&cpu->ready) ||
+		      (cpu->current && cpu->current->keep.has_reserved);
 	uint64_t now, wait;
 
-	if (sched_is_virtual() || (!sleeper && list_is_empty(&cpu->ready)))
+	if (sched_is_virtual() || (!sleeper && !slices))
 		return;
-	if (cpu->current && !list_is_empty(&cpu->ready) && cpu->slice_end < at)
+	if (cpu->current && slices && cpu->slice_end < at)
 		at = cpu->slice_end;
 	if (at == NEVER || (cpu->timer_at && cpu->timer_at <= at))
 		return;

@@ -83,6 +83,13 @@ static bool is_canonical(uint64_t address)
 	return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
+static void go_on(struct process *process)
+{
+	keep_go_on(process);
+	if (process->keep.has_reserved)
+		lock_release_reserved(process);
+}
+
 /* Some who are chosen have to be ended, or go on with an instruction they asked
  * a keeper about. A process that cannot be returned to has faulted. */
 static struct process *choose(struct cpu *cpu)
@@ -93,7 +100,7 @@ static struct process *choose(struct cpu *cpu)
 		if (process->killed)
 			process_end(process, process->exit_code);
 		else if (process->keep.goes_on)
-			keep_go_on(process);
+			go_on(process);
 		else if (!is_canonical(process->frame.rip))
 			fault(process, VECTOR_GP);
 		else
@@ -118,6 +125,8 @@ struct process *trap_user(struct process *process)
 	frame->rflags |= RFLAGS_FIXED | RFLAGS_IF;
 	sched_entered(cpu);
 	dispatch(cpu, process);
+	if (process->keep.has_reserved)
+		lock_release_reserved(process);
 	table_flush();
 	bank_end_piece();
 	process = choose(cpu);
