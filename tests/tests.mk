@@ -21,7 +21,8 @@ $(TEST_SUPPORT): $(call obj,$(SUPPORT_SRC))
 
 $(UNIT_TESTS) $(VM_TESTS): %: %.c.o $(TEST_SUPPORT) $(BUILD)/libcustos.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LDLIBS_ALL)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--start-group $^ -Wl,--end-group -o $@ \
+		-lcmocka $(LDLIBS_ALL)
 
 # What a test looks at: a program of its own, never run.
 FIXTURE := $(BUILD)/tests/unit/image/fixture.elf
