@@ -18,8 +18,28 @@
 #define VECTOR_UD 6
 #define VECTORS_EXCEPTION 32
 
+/* Error code: a reserved bit in a table. None of ours has one; the monitor
+ * marks the faults so that its keepers want. */
+#define PAGE_FAULT_RESERVED 0x8u
+
+/* A keeper of the monitor's refused: the mapping may be as good as it was. */
+static void tell_refusal(struct process *process)
+{
+	struct custos_access *access = &process->keep.access;
+
+	machine_zero(access, sizeof(*access));
+	access->ip = process->frame.rip;
+	access->va = machine_cr2();
+	keep_tell_fault(process, CUSTOS_FAULT_ACCESS_VIOLATION, VECTOR_PF);
+}
+
 static void fault(struct process *process, uint64_t vector)
 {
+	if (vector == VECTOR_PF &&
+		process->frame.error_code & PAGE_FAULT_RESERVED) {
+		tell_refusal(process);
+		return;
+	}
 	if (vector == VECTOR_PF) {
 		process->page_faults++;
 		keep_fault(process, machine_cr2(), process->frame.error_code);

@@ -87,12 +87,13 @@ static void leave(
 		pthread_mutex_unlock(keeper->lock);
 }
 
-/* The page fault a page without the right would have given. */
+/* The page fault a page without the right would have given, but marked: the
+ * guest's kernel finds nothing wrong with the mapping and would try again. */
 static struct arch_fault default_fault(const struct access *access)
 {
 	struct arch_fault fault = {
 		.vector = ARCH_VECTOR_PF,
-		.error_code = ARCH_PF_PRESENT | ARCH_PF_USER,
+		.error_code = ARCH_PF_PRESENT | ARCH_PF_USER | ARCH_PF_RSVD,
 		.address = access->address + access->kept_first,
 	};
 

@@ -203,9 +203,10 @@ static void add_page_fault(
 		fault->error_code & ARCH_PF_WRITE	     ? "store to" :
 							       "load from";
 
-	buf_printf(out, ": %s 0x%" PRIx64 ", which is %s", what, fault->cr2,
-		fault->error_code & ARCH_PF_PRESENT ? "protected" :
-						      "not mapped");
+	buf_printf(out, ": %s 0x%" PRIx64 ", which %s", what, fault->cr2,
+		fault->error_code & ARCH_PF_RSVD    ? "a keeper refused" :
+		fault->error_code & ARCH_PF_PRESENT ? "is protected" :
+						      "is not mapped");
 }
 
 static void add_headline(struct buf *out, const struct subject *s,
