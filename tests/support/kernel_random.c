@@ -494,6 +494,7 @@ static bool is_final(unsigned op)
 	case CUSTOS_OP_BANK_FREE:
 	case CUSTOS_OP_BANK_DESTROY:
 	case CUSTOS_OP_BANK_REMOVE:
+	case CUSTOS_OP_ENDPOINT_SET_RECIPIENT:
 	case CUSTOS_OP_BANK_SET_LIMIT:
 	case CUSTOS_OP_GPT_SET_L2V:
 	case CUSTOS_OP_GPT_UNMAP:
@@ -510,6 +511,7 @@ static const uint8_t busy_types[] = {CUSTOS_CAP_ENDPOINT, CUSTOS_CAP_ENDPOINT,
 
 static unsigned any_op(const struct process *process)
 {
+	bool owes = has(process, CUSTOS_CAP_RESUME);
 	unsigned op;
 
 	do {
@@ -517,9 +519,12 @@ static unsigned any_op(const struct process *process)
 		if (one_in(3))
 			op = CUSTOS_OP(busy_types[any(sizeof(busy_types))],
 				any(CUSTOS_OPS_PER_TYPE));
+		if (owes && one_in(3))
+			op = CUSTOS_OP(CUSTOS_CAP_RESUME,
+				any(CUSTOS_OPS_PER_TYPE));
 	} while (!call_name(op));
-	if (op / CUSTOS_OPS_PER_TYPE == CUSTOS_CAP_RESUME && !one_in(32) &&
-		!has(process, CUSTOS_CAP_RESUME))
+	if (op / CUSTOS_OPS_PER_TYPE == CUSTOS_CAP_RESUME && !owes &&
+		!one_in(32))
 		return one_in(4) ? CUSTOS_OP_ENDPOINT_RECEIVE
 				 : CUSTOS_OP_PROCESS_YIELD;
 	return is_final(op) && !one_in(8) ? CUSTOS_OP_PROCESS_YIELD : op;
@@ -611,6 +616,8 @@ static bool step(void)
 	kernel_check();
 	if (one_in(16))
 		space_check_all();
+	if (one_in(64))
+		endpoint_set_recipient(mailbox.object, NULL);
 	return !source->has_bytes || source->size;
 }
 
