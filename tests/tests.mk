@@ -104,6 +104,9 @@ FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*/*_fuzz.c))
 $(FUZZ_PROGRAMS): %: %.c.o $(BUILD)/libcustos.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
+# The guest's kernel on the host, as its unit tests have it.
+$(BUILD)/tests/fuzz/guest/kernel_fuzz: $(TEST_SUPPORT) $(HOST_KERNEL)
+$(BUILD)/tests/fuzz/guest/kernel_fuzz: LDLIBS_ALL += -lcmocka
 fuzz-run: $(FUZZ_PROGRAMS) $(FIXTURE)
 	$(Q)mkdir -p $(BUILD)/tests/fuzz/image/image_fuzz.corpus
 	$(Q)cp $(FIXTURE) $(BUILD)/tests/fuzz/image/image_fuzz.corpus/

@@ -17,13 +17,6 @@
 #include "tests/support/kernel_machine.h"
 #include "tests/support/tests.h"
 
-/* cmocka's own calls a function each time. */
-#define must(condition)                                                        \
-	do {                                                                   \
-		if (__builtin_expect(!(condition), 0))                         \
-			assert_true(!#condition);                              \
-	} while (0)
-
 #define FRAMES_MAX 4096
 #define ADDRESSES (UINT64_C(1) << 48) /* a window shows no others */
 #define PAYLOADS 64		      /* of entries, that are told apart */

@@ -40,7 +40,7 @@ static uint32_t any(uint32_t limit)
 {
 	uint32_t value = 0;
 
-	if (source->has_bytes) {
+	if (source->size) {
 		for (unsigned i = 0; i < 2 && source->size; i++) {
 			value = value << 8 | *source->bytes++;
 			source->size--;
@@ -522,12 +522,12 @@ static unsigned any_op(const struct process *process)
 		if (owes && one_in(3))
 			op = CUSTOS_OP(CUSTOS_CAP_RESUME,
 				any(CUSTOS_OPS_PER_TYPE));
-	} while (!call_name(op));
+	} while (!call_name(op) || (is_final(op) && !one_in(8)));
 	if (op / CUSTOS_OPS_PER_TYPE == CUSTOS_CAP_RESUME && !owes &&
 		!one_in(32))
 		return one_in(4) ? CUSTOS_OP_ENDPOINT_RECEIVE
 				 : CUSTOS_OP_PROCESS_YIELD;
-	return is_final(op) && !one_in(8) ? CUSTOS_OP_PROCESS_YIELD : op;
+	return op;
 }
 
 static void prepare_call(struct process *process)
