@@ -104,9 +104,17 @@ FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/*/*_fuzz.c))
 $(FUZZ_PROGRAMS): %: %.c.o $(BUILD)/libcustos.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
+# The guest's kernel on the host, as its unit tests have it.
+$(BUILD)/tests/fuzz/guest/kernel_fuzz: $(TEST_SUPPORT) $(HOST_KERNEL)
+$(BUILD)/tests/fuzz/guest/kernel_fuzz: LDLIBS_ALL += -lcmocka
 fuzz-run: $(FUZZ_PROGRAMS) $(FIXTURE)
 	$(Q)mkdir -p $(BUILD)/tests/fuzz/image/image_fuzz.corpus
 	$(Q)cp $(FIXTURE) $(BUILD)/tests/fuzz/image/image_fuzz.corpus/
+	$(Q)mkdir -p $(BUILD)/tests/fuzz/system/describe_fuzz.corpus
+	$(Q)for f in examples/*/system.lua \
+		tests/fuzz/system/everything.lua; do cp $$f \
+		$(BUILD)/tests/fuzz/system/describe_fuzz.corpus/$$(echo $$f | \
+		tr / _); done
 	$(Q)for f in $(FUZZ_PROGRAMS); do \
 		mkdir -p $$f.corpus && $$f -max_total_time=$(FUZZ_SECONDS) \
 			-artifact_prefix=$$f. -rss_limit_mb=2048 -timeout=10 \

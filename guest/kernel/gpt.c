@@ -405,16 +405,17 @@ bool gpt_free_below(struct gpt *gpt, unsigned slot)
 	return !inner_node(&gpt->slots[slot]);
 }
 
+/* Translations go first: from now on no walk comes through here. */
 bool gpt_end(uint64_t gpa)
 {
 	struct gpt *gpt = machine_direct(gpa);
 	unsigned i = find_inner(gpt);
 
+	table_unmap_node(gpt, 0, gpt_span(gpt));
 	if (i < CUSTOS_GPT_SLOTS) {
 		gpt_free_below(gpt, i);
 		return false;
 	}
-	table_unmap_node(gpt, 0, gpt_span(gpt));
 	return table_end_produced(&gpt->tables);
 }
 

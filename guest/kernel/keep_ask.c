@@ -276,8 +276,7 @@ bool keep_open(
 static int64_t fill(
 	struct process *process, const struct walk *way, uint64_t va)
 {
-	struct keep_place place = {
-		.object = machine_direct(way->gpa & ~PAGE_MASK)};
+	struct keep_place place = {.object = way->cap.object};
 	struct keep_hold *hold =
 		way->end == WALK_PAGE ? lock_find(&place) : NULL;
 	unsigned rights = way->rights;

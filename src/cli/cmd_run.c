@@ -89,6 +89,7 @@ static int open_images(struct run *run)
 	code = run_open_image(run, o->args[0], &run->images[0]);
 	if (code)
 		return code;
+	run->paths[0] = o->args[0];
 	run->image_count = 1;
 	for (size_t i = 0; i < o->modules.count; i++) {
 		if (run->image_count == RUN_PROGRAMS_MAX)
@@ -98,7 +99,7 @@ static int open_images(struct run *run)
 			&run->images[run->image_count]);
 		if (code)
 			return code;
-		run->image_count++;
+		run->paths[run->image_count++] = o->modules.items[i];
 	}
 	return o->kernel ? run_open_image(run, o->kernel, &run->kernel) : CLI_OK;
 }

@@ -67,6 +67,7 @@ struct run {
 	struct image *builder;
 	struct buf description;
 	struct image *images[RUN_PROGRAMS_MAX];
+	const char *paths[RUN_PROGRAMS_MAX]; /* of the images; not replay's */
 	unsigned image_count;
 	struct keeper *keeper; /* the script, or the one that passes */
 	struct builtin_host host;

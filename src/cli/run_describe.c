@@ -100,12 +100,6 @@ static void describe_command(const struct run *run, struct buf *out)
 	}
 }
 
-static const char *program_path(const struct run *run, unsigned index)
-{
-	return index ? run->options.modules.items[index - 1] :
-		       run->options.args[0];
-}
-
 /* What it takes to start it again. */
 static void describe_start(
 	const struct run *run, struct run_description *out)
@@ -142,8 +136,8 @@ static void describe_programs(
 	for (unsigned i = 0; i < run->image_count; i++)
 		out->programs[i] = (struct trace_program){
 			.name = image_name(run->images[i]),
-			.path = program_path(run, i),
-			.hash = run_hash_file(program_path(run, i)),
+			.path = run->paths[i],
+			.hash = run_hash_file(run->paths[i]),
 		};
 	for (size_t i = 0; i < range_set_count(run->ranges); i++)
 		out->ranges[i] =

@@ -63,6 +63,7 @@ static void take_images(struct run *run)
 
 		if (!o->image)
 			continue;
+		run->paths[run->image_count] = o->path;
 		run->images[run->image_count++] = o->image;
 		o->image = NULL;
 	}

@@ -368,12 +368,31 @@ static uint64_t frames_of(const struct system_object *o)
 	}
 }
 
+/* The kernel's limit, the root included. */
+#define BANK_DEPTH_MAX 16
+
+static int check_depth(struct checker *c)
+{
+	const struct system_object *bank = c->object;
+	unsigned depth = 0;
+
+	for (; bank; bank = system_object(c->system, bank->bank))
+		depth++;
+	if (depth > BANK_DEPTH_MAX)
+		return FAIL(c, " is too deep: %d banks below the root at most",
+			BANK_DEPTH_MAX - 1);
+	return 0;
+}
+
 static int check_bank(struct checker *c)
 {
 	struct system_object *bank = c->object;
 	uint32_t number = system_number(c->system, bank);
 	uint64_t promised = 1;
+	int ret = check_depth(c);
 
+	if (ret)
+		return ret;
 	bank->frames = 1;
 	for (uint32_t i = 0; i < c->system->count; i++) {
 		const struct system_object *o = c->system->objects[i];

@@ -42,6 +42,7 @@ static int open_program(struct system *system, struct system_object *program,
 		path = system_path(system, program->file);
 	if (!path)
 		return error_set(err, -ENOMEM, "out of memory");
+	program->path = path;
 	ret = image_open(path, &program->image, err);
 	return ret ? error_prefix(err, "%s:%u: program `%s'", system->path,
 			     program->line, program->name)

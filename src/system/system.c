@@ -136,8 +136,11 @@ static int check_name(const struct system *system, const char *name,
 static char *make_name(struct system *system, enum system_kind kind)
 {
 	char name[CUSTOS_NAME_MAX];
+	uint32_t first = 1;
 
-	for (uint32_t i = 1;; i++) {
+	for (uint32_t i = 0; i < system->count; i++)
+		first += system->objects[i]->kind == kind;
+	for (uint32_t i = first;; i++) {
 		snprintf(name, sizeof(name), "%s%u", system_kind_name(kind), i);
 		if (system_find(system, name) == SYSTEM_NONE)
 			return system_copy(system, name, strlen(name));

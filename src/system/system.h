@@ -124,6 +124,7 @@ struct system_object {
 	bool stays; /* where it faulted */
 	bool unnamed; /* its name was made up */
 	bool overcommit; /* bank: those below may promise more than it has */
+	const char *path; /* program, once opened: where its file is */
 	struct image *image; /* program, once opened; the system's */
 	uint64_t frames; /* bank, checked: what it and those below need */
 };

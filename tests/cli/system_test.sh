@@ -80,6 +80,11 @@ else
 fi
 run run -k 'counter.elf!counter' "$work/codes.lua"
 expect "ranges are kept in a system's programs" 0 "missed 0" "rmw"
+run run -r "$work/trace" -k "counter.elf!counter" "$work/codes.lua"
+run trace info "$work/trace"
+expect "a recording knows the system's programs" 0 \
+	"program hello.elf $work/hello.elf" "(unchanged)" \
+	"program counter.elf $work/counter.elf"
 cat >"$work/limit.lua" <<'END'
 local small = bank{ "small", limit = 27 }
 process{ "one", program = "hello.elf", bank = small }

@@ -87,13 +87,16 @@ static void weaker_links(void)
 	EXPECT(0, custos_gpt_set_slot(w.g1, SLOT_1, w.g2));
 }
 
-static void serve(struct keeper *keeper, uint64_t ms)
+/* Answer until something has become this large, and some more. */
+static void serve(
+	struct keeper *keeper, const volatile uint64_t *count, uint64_t until)
 {
-	uint64_t until = time_ns() + ms * 1000000;
+	uint64_t start = time_ns();
 
-	while (time_ns() < until)
+	while (*count < until && time_ns() - start < UINT64_C(10000000000))
 		if (keeper_once(keeper, CUSTOS_NO_WAIT))
-			yield();
+			sleep_ms(1);
+	EXPECT(true, *count >= until);
 }
 
 static void on_access(struct keeper *keeper, const struct custos_access *access)
@@ -118,23 +121,18 @@ static void switches(uint64_t rounds)
 	EXPECT(0, custos_gpt_set_slot(w.g2, SLOT_2, w.page));
 	a = spec_start("read", 0, spec_last_cpu(), CAPS(w.g1));
 	for (uint64_t i = 0; i < rounds; i++) {
-		before = count;
 		EXPECT(0, custos_page_set_keeper(
 				  w.page, w.entry, CUSTOS_RIGHT_READ));
-		serve(&keeper, 20);
-		EXPECT(true, count > before); /* a kept page: asked */
-		before = count;
+		serve(&keeper, &count, count + 3); /* a kept page: asked */
 		EXPECT(0, custos_gpt_set_slot(w.g2, SLOT_2, w.entry));
-		serve(&keeper, 20);
-		EXPECT(true, count > before); /* an entry: asked */
+		serve(&keeper, &count, count + 3); /* an entry: asked */
 		EXPECT(0, custos_page_clear_keeper(w.page));
 		EXPECT(0, custos_gpt_set_slot(w.g2, SLOT_2, w.page));
-		serve(&keeper, 5); /* what was asked before */
-		before = count;
 		board[COUNT] = 0;
-		serve(&keeper, 10);
-		EXPECT(before, count); /* a page: not asked, and used */
-		EXPECT(true, board[COUNT] > 0);
+		serve(&keeper, &board[COUNT], 10); /* asked before, perhaps */
+		before = count;
+		serve(&keeper, &board[COUNT], board[COUNT] + 1000);
+		EXPECT(before, count); /* a page: used, not asked */
 	}
 	board[STOP] = 1;
 	EXPECT(0, wait_exit(a));

@@ -16,6 +16,7 @@
 #include "guest/kernel/trap.h"
 #include "tests/support/kernel_check.h"
 #include "tests/support/kernel_machine.h"
+#include "tests/support/space_check.h"
 #include "tests/support/tests.h"
 
 #define RAM (UINT64_C(5) << 19)
@@ -33,12 +34,13 @@ uint64_t kernel_random_successes[CUSTOS_OP_MAX];
 
 static struct kernel_random *source;
 static struct bank *payer; /* of everything processes can reach to destroy */
+static struct cap mailbox; /* an endpoint they share */
 
 static uint32_t any(uint32_t limit)
 {
 	uint32_t value = 0;
 
-	if (source->has_bytes) {
+	if (source->size) {
 		for (unsigned i = 0; i < 2 && source->size; i++) {
 			value = value << 8 | *source->bytes++;
 			source->size--;
@@ -118,7 +120,7 @@ static struct cap plain(enum custos_captype type)
 }
 
 static void give_all(struct process *process, struct bank *bank,
-	struct cap mailbox, const struct secrets *secrets)
+	const struct secrets *secrets)
 {
 	struct cap schedule = cap_make(CUSTOS_CAP_SCHEDULE, CUSTOS_RIGHT_ALL,
 		NULL, SCHEDULE_PAYLOAD(CUSTOS_ANY_CPU, UINT64_C(1000000)));
@@ -138,15 +140,49 @@ static void give_all(struct process *process, struct bank *bank,
 	give(process, "opaque", secrets->gpt);
 }
 
-static void start(struct bank *bank, struct cap mailbox,
-	const struct secrets *secrets)
+static struct cap any_entry(void)
+{
+	unsigned payload = 1 + any(4);
+
+	kernel_check_entry_made(payload);
+	return cap_make(CUSTOS_CAP_ENTRY, CUSTOS_RIGHT_SEND, mailbox.object,
+		payload);
+}
+
+/* Objects of the process's own, and ways to the shared ones. */
+static void give_objects(struct process *process, struct bank *bank)
+{
+	unsigned memory = CUSTOS_RIGHTS_MEMORY, all = CUSTOS_RIGHT_ALL;
+	struct gpt *gpt = make(bank, FRAME_GPT);
+	void *buffer = make(bank, FRAME_BUFFER);
+
+	gpt_begin(machine_gpa(gpt));
+	buffer_begin(machine_gpa(buffer));
+	give(process, "gpt", cap_make(CUSTOS_CAP_GPT, memory, gpt, 0));
+	give(process, "page",
+		cap_make(CUSTOS_CAP_PAGE, memory, make(bank, FRAME_PAGE), 0));
+	give(process, "slots",
+		cap_make(CUSTOS_CAP_CAPPAGE, memory,
+			make(bank, FRAME_CAPPAGE), 0));
+	give(process, "buffer", cap_make(CUSTOS_CAP_BUFFER, all, buffer, 0));
+	give(process, "entry", any_entry());
+	give(process, "notice",
+		cap_make(CUSTOS_CAP_NOTICE, CUSTOS_RIGHT_SEND, mailbox.object,
+			any(16)));
+}
+
+static void start(struct bank *bank, const struct secrets *secrets)
 {
 	struct process *process = process_create(bank);
 
 	assert_non_null(process);
 	assert_int_equal(process_load(process, bank, 0, CUSTOS_ANY_CPU), 0);
-	give_all(process, bank, mailbox, secrets);
+	give_all(process, bank, secrets);
+	give_objects(process, bank);
 	process->frame.rip = CODE;
+	process->stays = one_in(2);
+	if (one_in(2))
+		process->keeper = any_entry();
 	process_start(process, 0);
 }
 
@@ -161,18 +197,19 @@ static struct bank *child_of(struct bank *parent, uint64_t limit)
 static void make_world(const struct secrets *secrets)
 {
 	struct bank *shared;
+	struct cap *kept;
 	void *endpoint;
 
 	payer = child_of(bank_root(), 0);
-	shared = child_of(payer, 250);
-	endpoint = make(shared, FRAME_ENDPOINT);
+	endpoint = make(payer, FRAME_ENDPOINT);
 	endpoint_begin(machine_gpa(endpoint));
+	mailbox = cap_make(CUSTOS_CAP_ENDPOINT,
+		CUSTOS_RIGHT_SEND | CUSTOS_RIGHT_RECEIVE, endpoint, 0);
+	kept = make(payer, FRAME_CAPPAGE); /* to be given again */
+	kept[1] = mailbox;
+	shared = child_of(payer, 250);
 	for (unsigned i = 0; i < PROCESSES; i++)
-		start(i < 2 ? shared : child_of(payer, 140),
-			cap_make(CUSTOS_CAP_ENDPOINT,
-				CUSTOS_RIGHT_SEND | CUSTOS_RIGHT_RECEIVE,
-				endpoint, 0),
-			secrets);
+		start(i < 2 ? shared : child_of(payer, 140), secrets);
 }
 
 /* ---- arguments ---- */
@@ -186,15 +223,22 @@ static struct cap *slots_of(const struct process *process)
 static uint64_t slot_of(const struct process *process, unsigned type)
 {
 	const struct cap *slots = slots_of(process);
-	unsigned first = any(SLOTS);
+	unsigned first = any(SLOTS), tries = one_in(16) ? 0 : SLOTS;
 
-	for (unsigned i = 0; slots && i < SLOTS && !one_in(32); i++) {
+	for (unsigned i = 0; slots && i < tries; i++) {
 		const struct cap *cap = &slots[(first + i) % SLOTS];
 
 		if (cap->type == type && cap_is_live(cap))
 			return (first + i) % SLOTS;
 	}
 	return first;
+}
+
+static bool has(const struct process *process, unsigned type)
+{
+	const struct cap *slots = slots_of(process);
+
+	return slots && slots[slot_of(process, type)].type == type;
 }
 
 static uint64_t empty_slot(const struct process *process)
@@ -234,6 +278,12 @@ static uint64_t any_address(void)
 	default:
 		return BYTES + any(PAGE_SIZE);
 	}
+}
+
+/* Where nothing is at first. */
+static uint64_t any_window(void)
+{
+	return UINT64_C(0x10000000) * (1 + any(3)) + any(5) * PAGE_SIZE;
 }
 
 static uint64_t any_length(void)
@@ -352,7 +402,7 @@ static uint64_t argument(const struct process *process, char shape)
 	case 'a':
 		return any_address();
 	case 'P':
-		return any_address() & ~PAGE_MASK;
+		return one_in(4) ? any_address() & ~PAGE_MASK : any_window();
 	case 'l':
 		return any_length();
 	case 'L':
@@ -444,6 +494,7 @@ static bool is_final(unsigned op)
 	case CUSTOS_OP_BANK_FREE:
 	case CUSTOS_OP_BANK_DESTROY:
 	case CUSTOS_OP_BANK_REMOVE:
+	case CUSTOS_OP_ENDPOINT_SET_RECIPIENT:
 	case CUSTOS_OP_BANK_SET_LIMIT:
 	case CUSTOS_OP_GPT_SET_L2V:
 	case CUSTOS_OP_GPT_UNMAP:
@@ -453,13 +504,30 @@ static bool is_final(unsigned op)
 	}
 }
 
-static unsigned any_op(void)
-{
-	unsigned op = any(CUSTOS_OP_MAX);
+/* What makes processes wait for each other, and answers. */
+static const uint8_t busy_types[] = {CUSTOS_CAP_ENDPOINT, CUSTOS_CAP_ENDPOINT,
+	CUSTOS_CAP_RESUME, CUSTOS_CAP_RESUME, CUSTOS_CAP_BUFFER,
+	CUSTOS_CAP_NOTICE, CUSTOS_CAP_GPT, CUSTOS_CAP_PAGE};
 
-	while (!call_name(op))
+static unsigned any_op(const struct process *process)
+{
+	bool owes = has(process, CUSTOS_CAP_RESUME);
+	unsigned op;
+
+	do {
 		op = any(CUSTOS_OP_MAX);
-	return is_final(op) && !one_in(8) ? CUSTOS_OP_PROCESS_YIELD : op;
+		if (one_in(3))
+			op = CUSTOS_OP(busy_types[any(sizeof(busy_types))],
+				any(CUSTOS_OPS_PER_TYPE));
+		if (owes && one_in(3))
+			op = CUSTOS_OP(CUSTOS_CAP_RESUME,
+				any(CUSTOS_OPS_PER_TYPE));
+	} while (!call_name(op) || (is_final(op) && !one_in(8)));
+	if (op / CUSTOS_OPS_PER_TYPE == CUSTOS_CAP_RESUME && !owes &&
+		!one_in(32))
+		return one_in(4) ? CUSTOS_OP_ENDPOINT_RECEIVE
+				 : CUSTOS_OP_PROCESS_YIELD;
+	return op;
 }
 
 static void prepare_call(struct process *process)
@@ -467,7 +535,7 @@ static void prepare_call(struct process *process)
 	static const uint8_t registers[CALL_ARGS] = {
 		GPR_RSI, GPR_RDX, GPR_R10, GPR_R8, GPR_R9};
 	uint64_t *gpr = process->frame.gpr;
-	unsigned op = any_op(), type = op / CUSTOS_OPS_PER_TYPE;
+	unsigned op = any_op(process), type = op / CUSTOS_OPS_PER_TYPE;
 	const char *shape = shapes[op] ? shapes[op] : "";
 
 	write_message(process);
@@ -495,7 +563,8 @@ static void trap(struct process *process)
 	frame->rip = CODE + SYSCALL_SIZE;
 	if (one_in(16)) {
 		frame->vector = VECTOR_PF;
-		kernel_machine.cr2 = any_address();
+		kernel_machine.cr2 = one_in(4) ? any_address()
+					       : any_window() + any(64) * 8;
 		frame->error_code = 4 | (any(4) << 1 & 2) | any(2) << 4;
 		frame->rip = CODE;
 	} else if (one_in(32)) {
@@ -545,6 +614,10 @@ static bool step(void)
 		process->frame.rip != CODE && op < CUSTOS_OP_MAX)
 		kernel_random_successes[op]++;
 	kernel_check();
+	if (one_in(16))
+		space_check_all();
+	if (one_in(64))
+		endpoint_set_recipient(mailbox.object, NULL);
 	return !source->has_bytes || source->size;
 }
 
@@ -586,7 +659,7 @@ static void go_on(const struct secrets *secrets)
 
 	if (last != &payer->children)
 		end_bank(LIST_ENTRY(last, struct bank, siblings));
-	start(child_of(payer, 140), (struct cap){0}, secrets);
+	start(child_of(payer, 140), secrets);
 }
 
 static void end_world(uint64_t free)

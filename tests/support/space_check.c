@@ -9,13 +9,6 @@
 #include "tests/support/kernel_machine.h"
 #include "tests/support/tests.h"
 
-/* cmocka's own calls a function each time. */
-#define must(condition)                                                        \
-	do {                                                                   \
-		if (__builtin_expect(!(condition), 0))                         \
-			assert_true(!#condition);                              \
-	} while (0)
-
 #define NODES_MAX 64 /* a table shared with a shorter way may show more */
 
 /* A window's own words: addresses [0, length) of it are at payload of what it

@@ -19,6 +19,14 @@
 		skip();                                                        \
 	} while (0)
 
+/* assert_true for what is asked a million times: cmocka's own calls a function
+ * each time. */
+#define must(condition)                                                        \
+	do {                                                                   \
+		if (__builtin_expect(!(condition), 0))                         \
+			fail_msg("not so: %s", #condition);                    \
+	} while (0)
+
 /* Are we inside the emulated machine of `make check-svm', where everything
  * takes some hundred times as long? Scale loops down then. */
 static inline bool test_is_slow(void)

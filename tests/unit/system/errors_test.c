@@ -125,6 +125,9 @@ static const struct {
 	{ "endpoint{ 'e' }\nmemory{ 'm', size = '8K',\n"
 	  "  pages = { [1] = { 'e', rights = 'nocall' } } }\n" OK_PROCESS,
 		"s.lua:2: memory `m': page 1: rights must be some of r, w" },
+	{ "local b = 'bank'\n"
+	  "for i = 1, 16 do b = bank{ parent = b } end " OK_PROCESS,
+		"s.lua:2: bank `bank17' is too deep: 15 banks below the root" },
 	{ "for i = 1, 2000 do bank{} end", "s.lua:1: more than 1024 objects" },
 	{ "while true do end", "s.lua:1: ran longer than" },
 	{ "io.open('x')", "s.lua:1: unknown word 'io'" },
