@@ -4,7 +4,7 @@
  * Each gets so many pages and no more, and what it got comes back when the
  * server ends its account, whatever the client did with it.
  */
-#include <custos/keeper.h>
+#include <custos/guest_keeper.h>
 
 #define CLIENTS 3
 #define QUOTA 4 /* pages */

@@ -5,7 +5,7 @@
  * bank of the pager's choice, and the store is done again. The pager is a
  * process like any other, and the kernel knows nothing of copies.
  */
-#include <custos/keeper.h>
+#include <custos/guest_keeper.h>
 
 #define PAGES 16
 #define WORDS (PAGE_SIZE / 8)

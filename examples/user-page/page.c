@@ -4,7 +4,7 @@
  * uses it, by loads and stores or by read and write, cannot tell it from a page,
  * except that it knows more.
  */
-#include <custos/keeper.h>
+#include <custos/guest_keeper.h>
 
 #define WORDS (PAGE_SIZE / 8)
 

@@ -5,7 +5,7 @@
  * which bytes changed, and takes back those it does not like. Loads run at full
  * speed and are never asked about.
  */
-#include <custos/keeper.h>
+#include <custos/guest_keeper.h>
 
 #define WORDS (PAGE_SIZE / 8)
 

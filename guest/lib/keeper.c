@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The receive loop of keepers, and those that are ready-made. */
-#include <custos/keeper.h>
+#include <custos/guest_keeper.h>
 
 void keeper_init(struct keeper *keeper, uint32_t endpoint,
 	const struct keeper_ops *ops, void *context)

@@ -8,7 +8,7 @@
 #ifndef CUSTOS_SPEC_H
 #define CUSTOS_SPEC_H
 
-#include <custos/keeper.h>
+#include <custos/guest_keeper.h>
 
 /* ---- a row's own ---- */
 
