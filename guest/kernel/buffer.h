@@ -11,6 +11,7 @@
 #include "list.h"
 #include "machine.h"
 
+struct buffer;
 struct process;
 
 #define BUFFER_NEWS 4 /* CUSTOS_ACTIVATION_SENT.. */
@@ -18,6 +19,7 @@ struct process;
 /* So many activations of one kind for the buffer's thread. */
 struct buffer_news {
 	struct list link; /* in the thread's activations, or alone */
+	struct buffer *buffer; /* it is news of */
 	uint32_t kind;
 	uint32_t count;
 };
@@ -37,6 +39,15 @@ struct buffer {
 };
 
 _Static_assert(sizeof(struct buffer) <= PAGE_SIZE, "one frame");
+
+/* Both hold messages or can; checks, too. */
+int64_t buffer_enqueue(
+	struct buffer *source, struct buffer *target, bool waits);
+void buffer_unblock(struct buffer *target);
+void buffer_cancel(struct buffer *source);
+
+/* Who is told from now on; what was not told yet is nobody's. */
+void buffer_set_thread(struct buffer *buffer, const struct cap *thread);
 
 /* The oldest news for the process; false: none. */
 bool buffer_peek_news(

@@ -101,7 +101,8 @@ static void runs_come_back_after_exhaustion(void **state)
 	while (take(&held[count], true))
 		count++;
 	runs = count;
-	assert_true(frame_count_free() < process_frames());
+	/* Groups at both ends may not be whole. */
+	assert_true(frame_count_free() < 2 * process_frames());
 	while (count)
 		give_back(&held[--count]);
 	while (take(&held[count], false))
