@@ -12,6 +12,8 @@
  *	receive ENDPOINT	print one message
  *	serve ENDPOINT		answer questions: loads get the payload
  *	sleep MS
+ *	enqueue TO FROM WORD	buffers: load from, deliver it
+ *	news COUNT		print activations as they come
  */
 #include <custos/guest.h>
 
@@ -187,6 +189,29 @@ static void do_sleep(void)
 	sleep_ms(parse_number(take()));
 }
 
+static void do_enqueue(void)
+{
+	uint32_t to = take_cap(), from = take_cap();
+	struct custos_message message = {0};
+
+	message.words[0] = parse_number(take());
+	check("load", custos_buffer_load(from, (uint64_t)&message));
+	check("enqueue", custos_buffer_enqueue(to, from, 0));
+}
+
+static void do_news(void)
+{
+	struct custos_activation news = {0};
+
+	for (uint64_t left = parse_number(take()); left; left--) {
+		check("news", custos_process_next_activation(cap_find("self"),
+				      (uint64_t)&news, 0));
+		printf("news %u of %lu: %lu\n", news.kind, news.id,
+			news.payload);
+		flush();
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -200,6 +225,8 @@ static const struct {
 	{"receive", do_receive},
 	{"serve", do_serve},
 	{"sleep", do_sleep},
+	{"enqueue", do_enqueue},
+	{"news", do_news},
 };
 
 int main(int argc, char **argv)

@@ -114,6 +114,18 @@ expect "messages and notices" 0 "received 0x10006 0x6 payload" \
 	"received 0x5 0x0 payload 41"
 
 system <<'END'
+local inbox = buffer{ "inbox", id = 51, process = "server" }
+local letter = buffer{ "letter", id = 52, process = "client" }
+process{ "client", program = "parts.elf", caps = { "console", letter,
+	to = { inbox, rights = "send" } },
+	args = { "enqueue", "to", "letter", 7, "news", 1 } }
+process{ "server", program = "parts.elf", caps = { "console" },
+	args = { "news", 1 } }
+END
+expect "message buffers activate their processes" 0 "news 1 of 52: " \
+	"news 2 of 51: 7"
+
+system <<'END'
 local ep = endpoint{ "ep" }
 process{ "a", program = "parts.elf",
 	caps = { "console", "timer", "discrim", "schedule", "bank",
