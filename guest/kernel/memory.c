@@ -12,13 +12,12 @@
 
 #define LOG_SLOTS CUSTOS_GPT_L2V_STEP
 #define PIECE 64 /* pages made or freed at once: those of a node */
-#define LENGTH_MAX (UINT64_C(1) << 40)
 
 static unsigned top_l2v(uint64_t length)
 {
 	unsigned l2v = CUSTOS_GPT_L2V_MIN;
 
-	while (UINT64_C(1) << (l2v + LOG_SLOTS) < length)
+	while ((length - 1) >> (l2v + LOG_SLOTS))
 		l2v += LOG_SLOTS;
 	return l2v;
 }
@@ -185,7 +184,7 @@ int64_t memory_create(struct process *process, struct bank *bank,
 {
 	int64_t error;
 
-	if (!length || length & PAGE_MASK || length > LENGTH_MAX)
+	if (!length || length & PAGE_MASK)
 		return -CUSTOS_E_REQUEST;
 	if (length == PAGE_SIZE)
 		return create_page(bank, out);
