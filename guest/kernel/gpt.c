@@ -10,6 +10,7 @@
 
 #include "bank.h"
 #include "call.h"
+#include "endpoint.h"
 #include "frame.h"
 #include "object.h"
 #include "panic.h"
@@ -41,11 +42,36 @@ void gpt_begin(uint64_t gpa)
 	gpt->l2v = CUSTOS_GPT_L2V_MIN;
 }
 
+/* So that a node can say where it leaves a hole. The oldest gives way. */
+static void add_parent(struct gpt *gpt, unsigned slot, struct gpt *child)
+{
+	struct frame_info *info = frame_info(machine_gpa(child));
+	uint32_t number = frame_number(machine_gpa(gpt));
+	struct frame_mapper *mapper = info->mappers;
+	unsigned i;
+
+	for (i = 0; i < FRAME_MAPPERS; i++, mapper++)
+		if (!mapper->table ||
+			(mapper->table == number && mapper->index == slot))
+			break;
+	if (i == FRAME_MAPPERS)
+		mapper = &info->mappers[info->mapper_next++ % FRAME_MAPPERS];
+	mapper->table = number;
+	mapper->index = slot;
+}
+
+void gpt_put(struct gpt *gpt, unsigned slot, const struct cap *cap)
+{
+	gpt->slots[slot] = *cap;
+	if (cap->type == CUSTOS_CAP_GPT && cap_is_live(cap))
+		add_parent(gpt, slot, cap->object);
+}
+
 void gpt_set(struct gpt *gpt, unsigned slot, const struct cap *cap)
 {
 	uint64_t from = (uint64_t)slot << gpt->l2v;
 
-	gpt->slots[slot] = *cap;
+	gpt_put(gpt, slot, cap);
 	if (gpt->used)
 		table_unmap_node(
 			gpt, from, from + (UINT64_C(1) << gpt->l2v));
@@ -171,6 +197,7 @@ static bool cut(const struct cap *cap, struct gpt *node, uint64_t base)
 {
 	uint64_t step = UINT64_C(1) << node->l2v, at;
 	struct range all = extent(cap, UINT64_MAX >> 1);
+	struct cap part;
 	unsigned i;
 
 	for (i = 0; i < CUSTOS_GPT_SLOTS; i++) {
@@ -181,9 +208,10 @@ static bool cut(const struct cap *cap, struct gpt *node, uint64_t base)
 			continue;
 		if (end > all.to)
 			end = all.to;
-		if (!memory_window(cap, at, end - at, CUSTOS_RIGHT_ALL,
-			    &node->slots[i]))
+		if (!memory_window(
+			    cap, at, end - at, CUSTOS_RIGHT_ALL, &part))
 			return false;
+		gpt_put(node, i, &part);
 	}
 	return true;
 }
@@ -405,6 +433,79 @@ bool gpt_free_below(struct gpt *gpt, unsigned slot)
 	return !inner_node(&gpt->slots[slot]);
 }
 
+/* ---- holes ---- */
+
+/* Where the link of the mapper shows the range of the node, in the node it is
+ * in; NULL: it does not lead to the node any more. */
+static struct gpt *range_above(const struct frame_mapper *mapper,
+	const struct gpt *node, struct range *range)
+{
+	uint64_t gpa = mapper->table ? frame_gpa(mapper->table) : 0, base;
+	struct gpt *above;
+	const struct cap *link;
+	struct range all;
+
+	if (!gpa || frame_info(gpa)->type != FRAME_GPT)
+		return NULL;
+	above = machine_direct(gpa);
+	link = &above->slots[mapper->index];
+	if (link->type != CUSTOS_CAP_GPT || link->object != node)
+		return NULL;
+	all = extent(link, UINT64_C(1) << above->l2v);
+	base = (uint64_t)mapper->index << above->l2v;
+	range->from = range->from - link->payload;
+	range->to = range->to - link->payload;
+	if ((int64_t)range->from < (int64_t)all.from)
+		range->from = all.from;
+	if ((int64_t)range->to > (int64_t)all.to)
+		range->to = all.to;
+	if ((int64_t)range->from >= (int64_t)range->to)
+		return NULL;
+	range->from += base;
+	range->to += base;
+	return above;
+}
+
+/* The same through the first link known that shows any of it. */
+static struct gpt *climb(const struct gpt *node, struct range *range)
+{
+	const struct frame_info *info = frame_info(machine_gpa(node));
+	unsigned i;
+
+	for (i = 0; i < FRAME_MAPPERS; i++) {
+		struct range there = *range;
+		struct gpt *above =
+			range_above(&info->mappers[i], node, &there);
+
+		if (above) {
+			*range = there;
+			return above;
+		}
+	}
+	return NULL;
+}
+
+/* The node goes: for each link to it the nearest keeper above is told. */
+static void tell_hole(const struct gpt *node)
+{
+	const struct frame_info *info = frame_info(machine_gpa(node));
+	unsigned i, depth;
+
+	for (i = 0; i < FRAME_MAPPERS; i++) {
+		struct range range = {0, gpt_span(node)};
+		struct gpt *above =
+			range_above(&info->mappers[i], node, &range);
+
+		for (depth = 0; above && depth < CUSTOS_WALK_NODES &&
+				!endpoint_can_answer(&above->keeper);
+			depth++)
+			above = climb(above, &range);
+		if (above && endpoint_can_answer(&above->keeper))
+			endpoint_post(&above->keeper, CUSTOS_MESSAGE_HOLE,
+				range.from, range.to - range.from);
+	}
+}
+
 /* Translations go first: from now on no walk comes through here. */
 bool gpt_end(uint64_t gpa)
 {
@@ -416,7 +517,10 @@ bool gpt_end(uint64_t gpa)
 		gpt_free_below(gpt, i);
 		return false;
 	}
-	return table_end_produced(&gpt->tables);
+	if (!table_end_produced(&gpt->tables))
+		return false;
+	tell_hole(gpt);
+	return true;
 }
 
 static bool is_empty(const struct gpt *gpt)

@@ -23,6 +23,7 @@ struct gpt_dependent {
 };
 
 struct gpt {
+	/* The frame's mappers are nodes and slots that lead here. */
 	struct cap slots[CUSTOS_GPT_SLOTS];
 	struct cap keeper; /* entry, or null */
 	struct cap bank;   /* pays for what is made below; null: own bank */
@@ -41,7 +42,9 @@ uint64_t gpt_span(const struct gpt *gpt);
 /* Who pays for nodes and tables below it. */
 struct bank *gpt_bank(struct gpt *gpt);
 
-/* Change a slot; every translation made through it is forgotten. */
+/* Change a slot; every translation made through it is forgotten. Put: there are
+ * none. */
+void gpt_put(struct gpt *gpt, unsigned slot, const struct cap *cap);
 void gpt_set(struct gpt *gpt, unsigned slot, const struct cap *cap);
 
 /* Free what MAP made in the slot; false: more to do, call again. */

@@ -47,9 +47,13 @@ static struct gpt *make_node(struct builder *builder, unsigned l2v)
 	return gpt;
 }
 
-static void link_node(struct cap *slot, struct gpt *node, uint64_t base)
+static void link_node(
+	struct gpt *gpt, unsigned slot, struct gpt *node, uint64_t base)
 {
-	*slot = cap_make(CUSTOS_CAP_GPT, CUSTOS_RIGHTS_MEMORY, node, -base);
+	struct cap link = cap_make(
+		CUSTOS_CAP_GPT, CUSTOS_RIGHTS_MEMORY, node, -base);
+
+	gpt_put(gpt, slot, &link);
 }
 
 /* Let one node below the root's slot hold all of [low, high). */
@@ -67,7 +71,7 @@ static void make_top(struct builder *builder, uint64_t low, uint64_t high)
 	shift = l2v + LOG_SLOTS;
 	low = low >> shift << shift;
 	if (node)
-		link_node(&builder->root->slots[slot], node,
+		link_node(builder->root, slot, node,
 			low & ((UINT64_C(1) << CUSTOS_GPT_L2V_MAX) - 1));
 }
 
@@ -87,7 +91,8 @@ static void find_leaf(struct builder *builder, uint64_t va)
 
 			if (!node)
 				return;
-			link_node(slot, node, 0);
+			link_node(gpt, (unsigned)(slot - gpt->slots),
+				node, 0);
 		}
 		at += slot->payload;
 		gpt = slot->object;

@@ -57,12 +57,14 @@ static struct gpt *make_leaf(struct gpt *gpt, struct bank *bank, uint64_t at)
 		if (!slot->type) {
 			struct gpt *node =
 				make_node(bank, gpt->l2v - LOG_SLOTS);
+			struct cap link;
 
 			if (!node)
 				return NULL;
 			node->inner = true;
-			*slot = cap_make(CUSTOS_CAP_GPT, CUSTOS_RIGHTS_MEMORY,
+			link = cap_make(CUSTOS_CAP_GPT, CUSTOS_RIGHTS_MEMORY,
 				node, 0);
+			gpt_put(gpt, (unsigned)(slot - gpt->slots), &link);
 		}
 		gpt = slot->object;
 	}
