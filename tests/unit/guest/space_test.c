@@ -137,15 +137,6 @@ static struct cap make(struct bank *bank, enum custos_captype type)
 	return cap_make(type, CUSTOS_RIGHTS_MEMORY, machine_direct(gpa), 0);
 }
 
-static struct gpt *make_node(struct bank *bank, unsigned l2v)
-{
-	struct cap cap = make(bank, CUSTOS_CAP_GPT);
-	struct gpt *gpt = cap.object;
-
-	assert_non_null(gpt);
-	gpt->l2v = (uint8_t)l2v;
-	return gpt;
-}
 
 static struct cap link_to(struct gpt *gpt, unsigned rights)
 {
