@@ -11,6 +11,8 @@
 #include "process.h"
 
 #define LOG_SLOTS CUSTOS_GPT_L2V_STEP
+/* What the largest node spans. */
+#define LENGTH_MAX (UINT64_C(1) << (CUSTOS_GPT_L2V_MAX + LOG_SLOTS))
 #define PIECE 64 /* pages made or freed at once: those of a node */
 
 static unsigned top_l2v(uint64_t length)
@@ -186,7 +188,7 @@ int64_t memory_create(struct process *process, struct bank *bank,
 {
 	int64_t error;
 
-	if (!length || length & PAGE_MASK)
+	if (!length || length & PAGE_MASK || length > LENGTH_MAX)
 		return -CUSTOS_E_REQUEST;
 	if (length == PAGE_SIZE)
 		return create_page(bank, out);

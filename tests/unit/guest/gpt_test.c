@@ -398,6 +398,9 @@ static void refused_memory_leaves_nothing(void **state)
 	assert_int_equal(memory_create(process, bank, 1, &memory),
 		-CUSTOS_E_REQUEST);
 	assert_int_equal(memory_create(process, bank, -PAGE_SIZE, &memory),
+		-CUSTOS_E_REQUEST);
+	assert_int_equal(
+		memory_create(process, bank, UINT64_C(1) << 48, &memory),
 		-CUSTOS_E_LIMIT);
 }
 
