@@ -200,7 +200,7 @@ void process_end_faulted(struct process *process, uint64_t vector)
 	const struct frame *frame = &process->frame;
 	struct custos_fault_report *report = cpu_this()->scratch;
 
-	if (!vector)
+	if (process->keep.access.fault != CUSTOS_FAULT_EXCEPTION)
 		vector = VECTOR_PF;
 	machine_copy(report->gpr, frame->gpr, sizeof(report->gpr));
 	report->gpr[GPR_RSP] = frame->rsp;

@@ -13,7 +13,7 @@ run trace plot "$t"
 expect "characters: what, who, where, when" 0 "counter.elf 8" \
 	"18 accesses (10 reads, 8 writes) by 1 process to 1 range in " \
 	"counter.elf #1" "counter +0x0" "8 bytes +0x1" \
-	"time since the run began, in "
+	"time " " the run"
 if [ "$(grep -c '█.*│$' "$work/out")" -ge 8 ]; then
 	pass "a row for each byte"
 else
@@ -64,7 +64,7 @@ run trace plot -o "$work/t.svg" "$t"
 expect "SVG by the file's name" 0
 mv "$work/t.svg" "$work/out"
 expect "is one, with titles and axes" 0 "<svg xmlns=" "</svg>" ">counter<" \
-	">+0x7<" ">time since the run began, in " ">8 bytes at 0x"
+	">+0x7<" ">time " ">8 bytes at 0x"
 run trace plot --svg --by-number "$t"
 expect "SVG to standard output" 0 "<svg xmlns=" ">access number<"
 run trace plot -o "$work/t.png" "$t"
