@@ -55,7 +55,7 @@ static void raises(uint32_t endpoint, uint32_t bank, uint32_t node)
 		if (custos_process_state(a) == CUSTOS_STATE_ENDED)
 			break;
 		if (spec_try(endpoint, &m)) {
-			yield();
+			sleep_ms(1);
 			continue;
 		}
 		EXPECT(CUSTOS_MESSAGE_EXHAUSTED, m.message.words[0]);

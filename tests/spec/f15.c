@@ -21,7 +21,7 @@ static int role_insert(uint64_t argument)
 		uint32_t node = cap_slot_alloc(), page;
 
 		while (board[TURN] != i)
-			yield();
+			sleep_ms(1);
 		EXPECT(0, custos_gpt_get_slot(top, i / 2 % NODES, node));
 		page = spec_page(bank);
 		EXPECT(0, custos_gpt_set_slot(
@@ -76,7 +76,7 @@ static uint64_t holes(uint64_t count)
 
 	while (custos_process_state(a) != CUSTOS_STATE_ENDED) {
 		if (spec_try(endpoint, &m)) {
-			yield();
+			sleep_ms(1);
 			continue;
 		}
 		EXPECT(CUSTOS_MESSAGE_ACCESS, m.message.words[0]);
