@@ -9,10 +9,13 @@
 #include "keeper/script_system.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/nearest.h"
@@ -488,11 +491,30 @@ static void read_pages(lua_State *lua, struct statement *s)
 
 /* ---- files ---- */
 
+/* NULL, with errno, also for what one could wait for forever. */
+static FILE *open_regular(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat about;
+	FILE *file;
+
+	if (fd < 0)
+		return NULL;
+	errno = EINVAL;
+	if (!fstat(fd, &about) && S_ISREG(about.st_mode)) {
+		file = fdopen(fd, "rb");
+		if (file)
+			return file;
+	}
+	close(fd);
+	return NULL;
+}
+
 static void read_file(lua_State *lua, struct statement *s)
 {
 	struct system *system = s->reader->system;
 	char *path = system_path(system, s->object->file);
-	FILE *file = path ? fopen(path, "rb") : NULL;
+	FILE *file = path ? open_regular(path) : NULL;
 	char *bytes;
 	size_t len;
 	bool failed;
@@ -501,7 +523,7 @@ static void read_file(lua_State *lua, struct statement *s)
 		luaL_error(lua, "out of memory");
 	if (!file)
 		luaL_error(lua, "%s: cannot open %s: %s", s->word, path,
-			strerror(errno));
+			errno == EINVAL ? "not a file" : strerror(errno));
 	bytes = malloc(SYSTEM_CONTENTS_MAX + 1);
 	len = bytes ? fread(bytes, 1, SYSTEM_CONTENTS_MAX + 1, file) : 0;
 	failed = !bytes || ferror(file);

@@ -32,6 +32,8 @@ static const struct {
 		"s.lua:2: memory `a': 4 bytes of contents, but a size of 3" },
 	{ "memory{ 'a', file = 'none.bin' }",
 		"s.lua:1: memory: cannot open none.bin: No such file" },
+	{ "memory{ 'a', file = '/dev/zero' }",
+		"s.lua:1: memory: cannot open /dev/zero: not a file" },
 	{ OK_PROCESS "memory{ 'a', size = 1, bank = 'smal' }\nbank{ 'small' }",
 		"s.lua:2: memory `a': bank: there is no `smal'; did you mean "
 		"small?" },
