@@ -135,9 +135,13 @@ bool memory_window(const struct cap *from, uint64_t offset, uint64_t length,
 	if (!length || ((offset | length) & PAGE_MASK) ||
 		!is_part(from, offset, length))
 		return false;
-	part.rights &= (uint16_t)rights;
-	if (from->type != CUSTOS_CAP_ENTRY)
+	/* Whether memory may call is CALL's to say; an entry without SEND
+	 * would be none. */
+	if (from->type == CUSTOS_CAP_ENTRY)
+		rights |= CUSTOS_RIGHT_SEND;
+	else
 		part.payload += offset;
+	part.rights &= (uint16_t)rights;
 	part.pages = (uint32_t)(length / PAGE_SIZE);
 	if (from->type != CUSTOS_CAP_FIXED && !from->pages &&
 		length >= natural_rest(&part))
