@@ -15,16 +15,16 @@
 #include "machine.h"
 #include "panic.h"
 
+/* infos[0] is the head of the free list. */
+struct frame_map frame_map;
+
 static struct {
-	uint64_t base, end; /* gpa of managed frames */
-	uint8_t *first;	    /* frame number 1 */
 	uint64_t all, kernel, free;
 	uint64_t generation;	   /* the next */
 	uint32_t count;		   /* of managed frames */
 	uint32_t fresh;		   /* number of the first never used */
 	uint32_t run;		   /* frames in a group */
 	uint32_t whole;		   /* first frame of a free group; 0: none */
-	struct frame_info *infos;  /* [0] is the head of the free list */
 	uint8_t *group_free;	   /* by group: free frames, no fresh ones */
 } pool;
 
@@ -35,7 +35,7 @@ static uint64_t round_up(uint64_t bytes)
 
 static struct frame_info *info_at(uint32_t number)
 {
-	return &pool.infos[number];
+	return &frame_map.infos[number];
 }
 
 /* Its fields are used for the list of whole groups while the frame is free. */
@@ -51,13 +51,13 @@ void frame_init(uint64_t base, uint64_t size, unsigned run_frames)
 	table = round_up((frames + 1) * sizeof(struct frame_info)) +
 		round_up(frames / run_frames + 1);
 	invariant(frames < UINT32_MAX && table < size);
-	pool.infos = machine_direct(base);
+	frame_map.infos = machine_direct(base);
 	pool.group_free = machine_direct(
 		base + round_up((frames + 1) * sizeof(struct frame_info)));
-	pool.base = base + table;
-	pool.end = base + frames * PAGE_SIZE;
-	pool.first = machine_direct(pool.base);
-	pool.count = (uint32_t)((pool.end - pool.base) / PAGE_SIZE);
+	frame_map.base = base + table;
+	frame_map.end = base + frames * PAGE_SIZE;
+	frame_map.first = machine_direct(frame_map.base);
+	pool.count = (uint32_t)((frame_map.end - frame_map.base) / PAGE_SIZE);
 	pool.all = frames;
 	pool.kernel = table / PAGE_SIZE;
 	pool.free = pool.count;
@@ -65,36 +65,6 @@ void frame_init(uint64_t base, uint64_t size, unsigned run_frames)
 	pool.fresh = 1;
 	pool.run = run_frames;
 	pool.whole = 0;
-}
-
-bool frame_is_managed(uint64_t gpa)
-{
-	return gpa >= pool.base && gpa < pool.end;
-}
-
-uint32_t frame_number(uint64_t gpa)
-{
-	invariant(frame_is_managed(gpa));
-	return (uint32_t)((gpa - pool.base) / PAGE_SIZE) + 1;
-}
-
-uint64_t frame_gpa(uint32_t number)
-{
-	invariant(number - 1 < pool.count);
-	return pool.base + (uint64_t)(number - 1) * PAGE_SIZE;
-}
-
-struct frame_info *frame_info(uint64_t gpa)
-{
-	return info_at(frame_number(gpa));
-}
-
-bool frame_is_live(const void *object, uint64_t generation)
-{
-	uint64_t at = (uint64_t)((const uint8_t *)object - pool.first);
-
-	return info_at((uint32_t)(at / PAGE_SIZE) + 1)->generation ==
-	       generation;
 }
 
 uint64_t frame_new_generation(void)

@@ -66,14 +66,56 @@ void frame_give(uint64_t gpa);
 void frame_run_give(uint64_t gpa);
 unsigned frame_run_length(void);
 
+/* Constant after frame_init; for what follows. */
+struct frame_map {
+	uint64_t base, end;	  /* gpa of managed frames */
+	uint8_t *first;		  /* frame number 1 */
+	struct frame_info *infos; /* by frame number */
+};
+
+extern struct frame_map frame_map;
+
 /* Whether gpa is in one of the frames managed here. */
-bool frame_is_managed(uint64_t gpa);
-struct frame_info *frame_info(uint64_t gpa); /* of a managed one */
-uint32_t frame_number(uint64_t gpa);
-uint64_t frame_gpa(uint32_t number);
+static inline bool frame_is_managed(uint64_t gpa)
+{
+	return gpa - frame_map.base < frame_map.end - frame_map.base;
+}
+
+/* Of a managed one. */
+static inline uint32_t frame_number(uint64_t gpa)
+{
+	return (uint32_t)((gpa - frame_map.base) >> 12) + 1;
+}
+
+static inline uint64_t frame_gpa(uint32_t number)
+{
+	return frame_map.base + ((uint64_t)(number - 1) << 12);
+}
+
+static inline struct frame_info *frame_info_at(uint32_t number)
+{
+	return &frame_map.infos[number];
+}
+
+static inline struct frame_info *frame_info(uint64_t gpa)
+{
+	return frame_info_at(frame_number(gpa));
+}
+
+/* The frame in which an object begins. */
+static inline uint32_t frame_number_of(const void *object)
+{
+	return (uint32_t)((uint64_t)((const uint8_t *)object -
+				  frame_map.first) >>
+			  12) +
+	       1;
+}
 
 /* Is this still the object that had this generation? */
-bool frame_is_live(const void *object, uint64_t generation);
+static inline bool frame_is_live(const void *object, uint64_t generation)
+{
+	return frame_info_at(frame_number_of(object))->generation == generation;
+}
 
 /* One that no object has had. */
 uint64_t frame_new_generation(void);

@@ -178,13 +178,12 @@ int64_t machine_hypercall(enum custos_call call, uint64_t a, uint64_t b,
 	return (int64_t)result;
 }
 
-uint64_t machine_gpa(const void *pointer)
+/* In the kernel's own image. */
+uint64_t machine_image_gpa(const void *pointer)
 {
 	uint64_t va = (uint64_t)pointer, table = machine_cr3(), entry;
 	unsigned shift;
 
-	if (va < CUSTOS_KERNEL_BASE)
-		return va - CUSTOS_DIRECT_BASE;
 	for (shift = 39;; shift -= 9) {
 		const uint64_t *entries = machine_direct(table & PTE_ADDRESS);
 

@@ -54,16 +54,25 @@ bool machine_is_vector_entry(uint64_t rip);
 int64_t machine_hypercall(enum custos_call call, uint64_t a, uint64_t b,
 	uint64_t c, uint64_t d, uint64_t e);
 
-/* Physical address of anything of the kernel's. */
-uint64_t machine_gpa(const void *pointer);
-
 /* The direct map: pointer to RAM at gpa. */
 #if __STDC_HOSTED__
 void *machine_direct(uint64_t gpa);
+uint64_t machine_gpa(const void *pointer);
 #else
 static inline void *machine_direct(uint64_t gpa)
 {
 	return (void *)(CUSTOS_DIRECT_BASE + gpa);
+}
+
+uint64_t machine_image_gpa(const void *pointer);
+
+/* Physical address of anything of the kernel's. */
+static inline uint64_t machine_gpa(const void *pointer)
+{
+	uint64_t va = (uint64_t)pointer;
+
+	return va < CUSTOS_KERNEL_BASE ? va - CUSTOS_DIRECT_BASE
+				       : machine_image_gpa(pointer);
 }
 #endif
 

@@ -107,7 +107,7 @@ static bool is_producer(const struct frame_info *table,
 	const struct walk_level *level, uint64_t in)
 {
 	return table->producer_offset == level->offset - in &&
-	       table->producer == frame_number(machine_gpa(level->gpt));
+	       table->producer == frame_number_of(level->gpt);
 }
 
 /*
@@ -137,17 +137,15 @@ static unsigned find_producer(
 {
 	uint64_t span = UINT64_C(1) << table_shift(table_level + 1);
 	uint64_t below = va & (span - 1), above = span - 1 - below;
+	struct walk_view views[CUSTOS_WALK_NODES];
 	unsigned i;
 
 	if (boot_info->flags & CUSTOS_BOOT_NO_SHARING)
 		return 0;
-	for (i = way->count; i > 0; i--) {
-		const struct walk_level *level = &way->levels[i - 1];
-
-		if (level->offset - level->first >= below &&
-			level->last - level->offset >= above)
+	walk_views(way, va, views);
+	for (i = way->count; i > 0; i--)
+		if (views[i - 1].below >= below && views[i - 1].above >= above)
 			break;
-	}
 	return i;
 }
 
@@ -167,13 +165,13 @@ static uint64_t find_table(struct process *process, unsigned table_level,
 	const struct walk_level *level;
 
 	if (!producer) {
-		key.producer = frame_number(machine_gpa(process));
+		key.producer = frame_number_of(process);
 		key.offset = va - in;
 		key.rights = RIGHTS_RWX;
 		return table_get(&key, process_bank(process));
 	}
 	level = &way->levels[producer - 1];
-	key.producer = frame_number(machine_gpa(level->gpt));
+	key.producer = frame_number_of(level->gpt);
 	key.offset = level->offset - in;
 	key.rights = (uint8_t)(level->rights & RIGHTS_RWX);
 	return table_get(&key, gpt_bank(level->gpt));
@@ -237,7 +235,7 @@ static void tell(struct process *process, uint64_t *table, uint64_t va,
 {
 	uint64_t cr3, base;
 
-	if (!table_is_private(frame_number(machine_gpa(table)), &cr3, &base))
+	if (!table_is_private(frame_number_of(table), &cr3, &base))
 		cr3 = 0;
 	machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, cr3, cr3 ? va : 0,
 		cr3 ? length : CUSTOS_USER_END, 0, 0);
@@ -259,10 +257,10 @@ static void set_leaf(struct process *process, uint64_t *table, uint64_t va,
 	if (old == value)
 		return;
 	if (old)
-		table_clear(frame_number(machine_gpa(table)), index);
+		table_clear(frame_number_of(table), index);
 	if (frame_is_managed(gpa))
 		table_add_mapper(gpa & ~PAGE_MASK,
-			frame_number(machine_gpa(table)), index);
+			frame_number_of(table), index);
 	if (is_watched(process)) {
 		table_flush();
 		table[index] = value & ~PTE_USER;
@@ -370,17 +368,21 @@ static uint64_t populate_node(struct process *process, uint64_t va,
 	const struct walk_level *level = &way->levels[way->count - 1];
 	const struct gpt *gpt = level->gpt;
 	uint64_t *table = leaf_find(process, va);
+	struct walk_view views[CUSTOS_WALK_NODES];
+	uint64_t last;
 	uint32_t number;
 	unsigned slot, index;
 
 	if (!table || gpt->l2v != CUSTOS_GPT_L2V_MIN)
 		return va + PAGE_SIZE;
-	number = frame_number(machine_gpa(table));
+	walk_views(way, va, views);
+	last = level->offset + views[way->count - 1].above;
+	number = frame_number_of(table);
 	slot = (unsigned)(level->offset / PAGE_SIZE) + 1;
 	index = index_in(1, va) + 1;
 	for (va += PAGE_SIZE; va < end && slot < CUSTOS_GPT_SLOTS &&
 			      index < TABLE_ENTRIES &&
-			      (uint64_t)slot * PAGE_SIZE <= level->last;
+			      (uint64_t)slot * PAGE_SIZE <= last;
 		va += PAGE_SIZE, slot++, index++) {
 		const struct cap *cap = &gpt->slots[slot];
 		uint64_t value;

@@ -66,7 +66,7 @@ static void note(uint32_t table, unsigned index)
 void table_clear(uint32_t table, unsigned index)
 {
 	entries_of(table)[index] = 0;
-	if (frame_info(frame_gpa(table))->level > 1)
+	if (frame_info_at(table)->level > 1)
 		table_epoch++;
 	note(table, index);
 }
@@ -76,7 +76,7 @@ static bool leads_to(const struct frame_mapper *mapper, uint64_t gpa)
 	uint64_t entry;
 
 	if (!mapper->table ||
-		!is_table(frame_info(frame_gpa(mapper->table))))
+		!is_table(frame_info_at(mapper->table)))
 		return false;
 	entry = entries_of(mapper->table)[mapper->index];
 	return (entry & PTE_PRESENT) && (entry & PTE_ADDRESS) == gpa;
@@ -121,7 +121,7 @@ static void undo_range(
 	const struct gpt_dependent *dependent, uint64_t from, uint64_t to)
 {
 	const struct frame_info *info =
-		frame_info(frame_gpa(dependent->table));
+		frame_info_at(dependent->table);
 	const uint64_t *entries = entries_of(dependent->table);
 	unsigned shift = table_shift(info->level), i, last;
 	int64_t low = (int64_t)(from - dependent->base);
@@ -145,7 +145,7 @@ static void undo_range(
 static bool is_current(const struct gpt_dependent *dependent)
 {
 	const struct frame_info *info =
-		frame_info(frame_gpa(dependent->table));
+		frame_info_at(dependent->table);
 
 	return info->generation == dependent->generation && is_table(info);
 }
@@ -179,10 +179,16 @@ static void set_dependent(struct gpt *gpt, unsigned i, uint32_t table,
 
 void table_add_dependent(struct gpt *gpt, uint32_t table, uint64_t base)
 {
-	uint64_t generation = frame_info(frame_gpa(table))->generation;
+	uint64_t generation = frame_info_at(table)->generation;
 	unsigned start = table + (unsigned)(base >> 21), i;
 	const struct gpt_dependent *dependent;
 
+	/* Nearly always it is there already. */
+	dependent = &gpt->dependents[start % GPT_DEPENDENTS];
+	if (dependent->table == table && dependent->base == base &&
+		dependent->generation == generation &&
+		gpt->used >> start % GPT_DEPENDENTS & 1)
+		return;
 	for (i = 0; i < PROBES; i++) {
 		unsigned at = (start + i) % GPT_DEPENDENTS;
 
@@ -237,13 +243,13 @@ bool table_is_private(uint32_t table, uint64_t *out_cr3, uint64_t *out_va)
 			return false;
 		table = mapper->table;
 		va += (uint64_t)mapper->index
-		      << table_shift(frame_info(frame_gpa(table))->level);
+		      << table_shift(frame_info_at(table)->level);
 	}
 }
 
 static void flush_one(uint64_t cr3, uint64_t va)
 {
-	unsigned shift = table_shift(frame_info(frame_gpa(undone.table))->level);
+	unsigned shift = table_shift(frame_info_at(undone.table)->level);
 	uint64_t length = (uint64_t)(undone.last - undone.first + 1) << shift;
 
 	va += (uint64_t)undone.first << shift;
@@ -312,7 +318,7 @@ static uint64_t make(const struct table_key *key, struct bank *bank)
 	info->producer_next = *list;
 	info->attributes = 0;
 	if (*list)
-		frame_info(frame_gpa(*list))->attributes = frame_number(gpa);
+		frame_info_at(*list)->attributes = frame_number(gpa);
 	*list = frame_number(gpa);
 	return gpa;
 }
@@ -322,7 +328,7 @@ uint64_t table_get(const struct table_key *key, struct bank *bank)
 	uint32_t *at = cached(key);
 	uint64_t gpa;
 
-	if (*at && has_key(frame_info(frame_gpa(*at)), key))
+	if (*at && has_key(frame_info_at(*at), key))
 		return frame_gpa(*at);
 	gpa = make(key, bank);
 	if (gpa)
@@ -337,12 +343,12 @@ bool table_end(uint64_t gpa)
 	if (!info->producer)
 		return true;
 	if (info->attributes)
-		frame_info(frame_gpa(info->attributes))->producer_next =
+		frame_info_at(info->attributes)->producer_next =
 			info->producer_next;
 	else
 		*list_of(info->producer) = info->producer_next;
 	if (info->producer_next)
-		frame_info(frame_gpa(info->producer_next))->attributes =
+		frame_info_at(info->producer_next)->attributes =
 			info->attributes;
 	info->producer = 0;
 	table_epoch++;

@@ -2,16 +2,13 @@
 /*
  * Every step follows one link: the capability's window is applied to the
  * address, its rights to the way's. What a level can show of its node is kept
- * as distances from the address, which no window can make wrap around.
+ * as distances from the address, which no window can make wrap around, and
+ * only found for who asks: most walks are for one page.
  */
 #include "walk.h"
 
+#include "frame.h"
 #include "machine.h"
-
-/* Of an address: what can be seen at once on both sides of it. */
-struct view {
-	uint64_t below, above;
-};
 
 static void fail(struct walk *out, enum custos_fault_code fault)
 {
@@ -19,30 +16,11 @@ static void fail(struct walk *out, enum custos_fault_code fault)
 	out->fault = fault;
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Let the link's window be looked through; false: not at this address. */
-static bool look_through(
-	const struct cap *link, uint64_t *address, struct view *view)
-{
-	uint64_t length = (uint64_t)link->pages * PAGE_SIZE;
-
-	if (length) {
-		if (*address >= length)
-			return false;
-		view->above = smaller(view->above, length - 1 - *address);
-	}
-	if (link->type != CUSTOS_CAP_ENTRY && link->type != CUSTOS_CAP_FIXED)
-		*address += link->payload;
-	return true;
-}
-
 static void end_in_page(const struct cap *link, uint64_t address,
 	enum walk_end end, struct walk *out)
 {
+	address += link->payload;
+	out->offset = address;
 	if (address >= PAGE_SIZE) {
 		fail(out, CUSTOS_FAULT_INVALID_ADDRESS);
 		return;
@@ -51,19 +29,10 @@ static void end_in_page(const struct cap *link, uint64_t address,
 	out->gpa = machine_gpa(link->object) + address;
 }
 
-static void end_in_fixed(
-	const struct cap *link, uint64_t address, struct walk *out)
-{
-	if (address >= (uint64_t)link->pages * PAGE_SIZE) {
-		fail(out, CUSTOS_FAULT_INVALID_ADDRESS);
-		return;
-	}
-	out->end = WALK_FIXED;
-	out->gpa = link->payload + address;
-}
-
+/* The address is inside the link's window. */
 static void end_at(const struct cap *link, uint64_t address, struct walk *out)
 {
+	out->cap = *link;
 	out->offset = address;
 	switch (link->type) {
 	case CUSTOS_CAP_PAGE:
@@ -73,71 +42,82 @@ static void end_at(const struct cap *link, uint64_t address, struct walk *out)
 		end_in_page(link, address, WALK_CAPPAGE, out);
 		break;
 	case CUSTOS_CAP_FIXED:
-		end_in_fixed(link, address, out);
+		out->end = WALK_FIXED;
+		out->gpa = link->payload + address;
 		break;
 	case CUSTOS_CAP_ENTRY:
 		out->end = WALK_ENTRY;
-		break;
-	case CUSTOS_CAP_NULL:
-		fail(out, CUSTOS_FAULT_INVALID_ADDRESS);
 		break;
 	default:
 		fail(out, CUSTOS_FAULT_MALFORMED_SPACE);
 	}
 }
 
-/* Into the node of the link; the next link, or NULL when the way ends. */
-static const struct cap *enter(const struct cap *link, uint64_t *address,
-	struct view *view, struct walk *out)
-{
-	struct gpt *gpt = link->object;
-	struct walk_level *level = &out->levels[out->count];
-	uint64_t slot = *address >> gpt->l2v, mask, in_slot;
-
-	if (slot >= CUSTOS_GPT_SLOTS || out->count == CUSTOS_WALK_NODES) {
-		fail(out, slot >= CUSTOS_GPT_SLOTS
-				  ? CUSTOS_FAULT_INVALID_ADDRESS
-				  : CUSTOS_FAULT_TRAVERSE_LIMIT);
-		return NULL;
-	}
-	mask = (UINT64_C(1) << gpt->l2v) - 1;
-	in_slot = *address & mask;
-	level->gpt = gpt;
-	level->offset = *address;
-	level->rights = out->rights;
-	level->first = *address - smaller(view->below, *address);
-	level->last = *address +
-		      smaller(view->above, gpt_span(gpt) - 1 - *address);
-	out->count++;
-	view->below = smaller(view->below, in_slot);
-	view->above = smaller(view->above, mask - in_slot);
-	*address = in_slot;
-	return &gpt->slots[slot];
-}
-
 void walk(const struct cap *root, uint64_t va, struct walk *out)
 {
 	const struct cap *link = root;
-	struct view view = {.below = va, .above = UINT64_MAX - va};
+	struct walk_level *level = out->levels;
+	enum custos_fault_code fault = CUSTOS_FAULT_INVALID_ADDRESS;
+	unsigned rights = CUSTOS_RIGHT_ALL;
+	struct gpt *gpt;
 
-	out->count = 0;
-	out->rights = CUSTOS_RIGHT_ALL;
 	out->fault = 0;
-	do {
-		out->cap = *link;
-		if (!cap_is_live(link)) {
-			fail(out, CUSTOS_FAULT_INVALID_ADDRESS);
-			return;
-		}
-		out->rights &= link->rights;
-		if (!look_through(link, &va, &view)) {
-			fail(out, CUSTOS_FAULT_INVALID_ADDRESS);
-			return;
-		}
+	for (;;) {
+		if (!link->type || (link->pages && va >> 12 >= link->pages) ||
+			(link->object &&
+				!frame_is_live(link->object, link->generation)))
+			break;
+		rights &= link->rights;
 		if (link->type != CUSTOS_CAP_GPT) {
+			out->count = (unsigned)(level - out->levels);
+			out->rights = rights;
 			end_at(link, va, out);
 			return;
 		}
-		link = enter(link, &va, &view, out);
-	} while (link);
+		gpt = link->object;
+		va += link->payload;
+		if (va >> gpt->l2v >= CUSTOS_GPT_SLOTS)
+			break;
+		if (level == out->levels + CUSTOS_WALK_NODES) {
+			fault = CUSTOS_FAULT_TRAVERSE_LIMIT;
+			break;
+		}
+		level->gpt = gpt;
+		level->offset = va;
+		level->rights = rights;
+		level->link = link;
+		level++;
+		link = &gpt->slots[va >> gpt->l2v];
+		va &= (UINT64_C(1) << gpt->l2v) - 1;
+	}
+	out->count = (unsigned)(level - out->levels);
+	out->rights = rights;
+	out->cap = *link;
+	fail(out, fault);
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+void walk_views(const struct walk *way, uint64_t va, struct walk_view *views)
+{
+	struct walk_view view = {.below = va, .above = UINT64_MAX - va};
+	unsigned i;
+
+	for (i = 0; i < way->count; i++) {
+		const struct walk_level *level = &way->levels[i];
+		uint64_t length = (uint64_t)level->link->pages * PAGE_SIZE;
+		uint64_t mask = (UINT64_C(1) << level->gpt->l2v) - 1;
+
+		if (length)
+			view.above = smaller(view.above, length - 1 - va);
+		views[i].below = smaller(view.below, level->offset);
+		views[i].above = smaller(view.above,
+			gpt_span(level->gpt) - 1 - level->offset);
+		va = level->offset & mask;
+		view.below = smaller(view.below, va);
+		view.above = smaller(view.above, mask - va);
+	}
 }

@@ -22,7 +22,7 @@ enum walk_end {
 struct walk_level {
 	struct gpt *gpt;
 	uint64_t offset; /* of the address, in the node */
-	uint64_t first, last; /* offsets in the node that this way can show */
+	const struct cap *link; /* the capability that led to the node */
 	unsigned rights; /* what the links above and to the node leave over */
 };
 
@@ -38,5 +38,13 @@ struct walk {
 };
 
 void walk(const struct cap *root, uint64_t va, struct walk *out);
+
+/* How much of a level's node a way shows, on both sides of the address. */
+struct walk_view {
+	uint64_t below, above;
+};
+
+/* Of every level, for the address va the way was found with. */
+void walk_views(const struct walk *way, uint64_t va, struct walk_view *views);
 
 #endif
