@@ -71,8 +71,18 @@ $(GUEST)/system.elf: $(SYSTEM_OBJ) $(PROGRAM_DEPS)
 	@$(if $(filter 0,$(V)),echo "  LD    $@")
 	$(Q)$(PROGRAM_LINK) -s
 
+# Programs that attack the kernel, one file each: guest/programs/attacks.
+ATTACK_MAIN := $(BUILD)/guest/programs/attacks/attack.c.o
+ATTACKS := $(patsubst guest/programs/%.c,$(GUEST)/%.elf,$(filter-out \
+	%/attack.c,$(wildcard guest/programs/attacks/*.c)))
+$(ATTACKS): $(GUEST)/attacks/%.elf: \
+	$(BUILD)/guest/programs/attacks/%.c.o $(ATTACK_MAIN) $(PROGRAM_DEPS)
+	@mkdir -p $(@D)
+	@$(if $(filter 0,$(V)),echo "  LD    $@")
+	$(Q)$(PROGRAM_LINK)
+
 guest: $(GUEST)/kernel.elf $(GUEST)/crt0.o $(GUEST)/libcustos-guest.a \
-	$(PROGRAMS)
+	$(PROGRAMS) $(ATTACKS)
 .PHONY: guest
 -include $(KERNEL_OBJ:.o=.d) $(LIB_OBJ_GUEST:.o=.d) \
 	$(patsubst %,$(BUILD)/%.d,$(PROGRAM_SRC))
