@@ -564,7 +564,8 @@ int64_t endpoint_reply(
 			  : put_call_reply(process, &parcel);
 	/* commit */
 	keep_take_answer(process);
-	if (error == CALL_RESTART)
+	/* A forwarded call's result can be any number. */
+	if (!forwarded && error == CALL_RESTART)
 		keep_reply(process, &parcel);
 	else
 		sched_wake(process, error);

@@ -75,7 +75,8 @@ static uint8_t *find_granted(
 
 	for (i = 0; i < e->open_count; i++)
 		if (e->open[i].va == (va & ~PAGE_MASK) &&
-			(e->open[i].rights & rights) == rights)
+			(e->open[i].rights & rights) == rights &&
+			!copy_is_monitors(e->open[i].gpa))
 			return (uint8_t *)machine_direct(e->open[i].gpa) +
 			       (va & PAGE_MASK);
 	return NULL;

@@ -72,7 +72,8 @@ void machine_zero(void *to, size_t size)
 
 void machine_copy(void *to, const void *from, size_t size)
 {
-	memmove(to, from, size);
+	if (size)
+		memmove(to, from, size);
 }
 
 unsigned machine_table_next(const uint64_t *table, unsigned from)
