@@ -264,6 +264,25 @@ int64_t keeper_run(struct keeper *keeper)
 	return result;
 }
 
+/* Both may be waited for, but not by one call: look at each, now and then. */
+int64_t keeper_run_for(struct keeper *keeper, uint32_t process)
+{
+	int64_t result;
+
+	for (;;) {
+		bool ended = custos_process_state(process) ==
+			     CUSTOS_STATE_ENDED;
+
+		result = keeper_once(keeper, CUSTOS_NO_WAIT);
+		if (result && result != -CUSTOS_E_WOULD_BLOCK)
+			return result;
+		if (result && ended)
+			return 0;
+		if (result)
+			sleep_ms(1);
+	}
+}
+
 bool keeper_is_store(const struct custos_access *access)
 {
 	switch (access->kind) {

@@ -65,6 +65,9 @@ void keeper_init(struct keeper *keeper, uint32_t endpoint,
 int64_t keeper_run(struct keeper *keeper);
 void keeper_stop(struct keeper *keeper); /* after this message */
 
+/* Until that process has ended (or the endpoint is gone: that error). */
+int64_t keeper_run_for(struct keeper *keeper, uint32_t process);
+
 /* One message; flags as of endpoint receive. */
 int64_t keeper_once(struct keeper *keeper, uint64_t flags);
 
