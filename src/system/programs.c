@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "system/system.h"
 
@@ -29,15 +31,53 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+static bool is_directory(const char *path)
+{
+	struct stat about;
+
+	return !stat(path, &about) && S_ISDIR(about.st_mode);
+}
+
+/* DIRECTORY/NAME if that is there, else NULL. */
+static const char *look_in(
+	struct system *system, const char *directory, const char *name)
+{
+	size_t len = strlen(directory);
+	char *path = system_alloc(system, len + strlen(name) + 2);
+
+	if (!path)
+		return NULL;
+	memcpy(path, directory, len);
+	path[len] = '/';
+	strcpy(path + len + 1, name);
+	return access(path, F_OK) ? NULL : path;
+}
+
+/* The first of given that is the file, or has it in it; NULL: none. */
+static const char *find_given(struct system *system, const char *file,
+	const char *const *given, size_t given_count)
+{
+	const char *name = base_name(file), *path;
+
+	for (size_t i = 0; i < given_count; i++) {
+		if (!is_directory(given[i]))
+			path = strcmp(base_name(given[i]), name) ? NULL
+								 : given[i];
+		else
+			path = look_in(system, given[i], name);
+		if (path)
+			return path;
+	}
+	return NULL;
+}
+
 static int open_program(struct system *system, struct system_object *program,
 	const char *const *given, size_t given_count, struct error *err)
 {
-	const char *path = NULL;
+	const char *path =
+		find_given(system, program->file, given, given_count);
 	int ret;
 
-	for (size_t i = 0; i < given_count; i++)
-		if (!strcmp(base_name(given[i]), base_name(program->file)))
-			path = given[i];
 	if (!path)
 		path = system_path(system, program->file);
 	if (!path)
@@ -53,6 +93,8 @@ static int open_program(struct system *system, struct system_object *program,
 static int check_given(
 	struct system *system, const char *given, struct error *err)
 {
+	if (is_directory(given))
+		return 0;
 	for (uint32_t i = 0; i < system->count; i++) {
 		const struct system_object *o = system->objects[i];
 

@@ -182,8 +182,9 @@ int system_fail(const struct system *system, unsigned line, struct error *err,
 int system_resolve(struct system *system, struct error *err);
 
 /*
- * Find and open the programs' files: one of given whose base name it is, else
- * from the description's own directory. -ENOENT, -ENOEXEC, ... with a sentence.
+ * Find and open the programs' files: one of given whose base name it is, or
+ * that is a directory which has it, else in the description's own directory.
+ * -ENOENT, -ENOEXEC, ... with a sentence.
  */
 int system_open_programs(struct system *system, const char *const *given,
 	size_t given_count, struct error *err);
