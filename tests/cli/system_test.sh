@@ -3,17 +3,17 @@
 # custos run SYSTEM.lua: what is shown, what is refused; then examples, run.
 . tests/support/script.sh
 programs=$CUSTOS_BUILD/examples
-pair="-m $programs/shared-pair/writer.elf -m $programs/shared-pair/reader.elf"
+pair="-m $programs/two-programs/writer.elf -m $programs/two-programs/reader.elf"
 
-run run --dry-run $pair examples/shared-pair/system.lua 5
+run run --dry-run $pair examples/two-programs/system.lua 5
 expect "a dry run prints processes, mappings, rights, limits" 0 \
-	"process writer: writer.elf 5 [examples/shared-pair/system.lua:11]" \
+	"process writer: writer.elf 5 [examples/two-programs/system.lua:11]" \
 	"0x10000000..0x10010000 rw- memory shared" \
 	"0x20000000..0x20010000 r-- memory shared" \
 	"cap ready: endpoint ready (send)" "recipient: process reader" \
 	"bank small: 256 frames, at least"
 
-run run --dry-run --json $pair examples/shared-pair/system.lua
+run run --dry-run --json $pair examples/two-programs/system.lua
 if ! command -v python3 >/dev/null; then
 	skip "as JSON, too" "no python3"
 elif [ $code = 0 ] && python3 -c '
@@ -30,7 +30,7 @@ else
 	fail "as JSON, too" "$work/why" "$work/out" "$work/err"
 fi
 
-run run --dot -o "$work/graph.dot" $pair examples/shared-pair/system.lua
+run run --dot -o "$work/graph.dot" $pair examples/two-programs/system.lua
 expect "the graph goes to a file" 0
 if ! command -v dot >/dev/null; then
 	skip "Graphviz takes the graph" "no dot"
@@ -53,7 +53,7 @@ echo 'process{ "p", program = "none.elf" }' >"$work/none.lua"
 run run "$work/none.lua"
 expect "a program that is not there" 127 "none.lua:1: program \`none.elf'"
 run run --dry-run $pair -m "$programs/served-page/client.elf" \
-	examples/shared-pair/system.lua
+	examples/two-programs/system.lua
 expect "a module that no process is made of" 126 \
 	"names no program \`client.elf'"
 run run "$work/missing.lua"

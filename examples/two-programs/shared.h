@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is in the memory that both programs see. */
-#ifndef CUSTOS_EXAMPLES_SHARED_PAIR_SHARED_H
-#define CUSTOS_EXAMPLES_SHARED_PAIR_SHARED_H
+#ifndef CUSTOS_EXAMPLES_TWO_PROGRAMS_SHARED_H
+#define CUSTOS_EXAMPLES_TWO_PROGRAMS_SHARED_H
 
 #include <stdint.h>
 
