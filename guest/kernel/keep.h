@@ -236,6 +236,8 @@ bool keep_add_served(
 
 /* ---- lock.c ---- */
 
+void lock_init(void);
+
 /* Who holds the place; NULL: nobody. */
 struct keep_hold *lock_find(const struct keep_place *place);
 /* A place nobody holds becomes the process's; NULL: it has too many. */

@@ -12,18 +12,24 @@
 #define LOCK_LISTS 64
 #define LOOP_MAX CUSTOS_WALK_NODES
 
-static struct list lists[LOCK_LISTS]; /* of holds, by hash; NULL: unused yet */
+static struct list lists[LOCK_LISTS]; /* of holds, by hash */
 static unsigned held;
+
+void lock_init(void)
+{
+	unsigned i;
+
+	held = 0;
+	for (i = 0; i < LOCK_LISTS; i++)
+		list_init(&lists[i]);
+}
 
 static struct list *list_of(const struct keep_place *place)
 {
 	uint64_t hash = (uintptr_t)place->object / PAGE_SIZE + place->page +
 			place->payload;
-	struct list *list = &lists[hash % LOCK_LISTS];
 
-	if (!list->next)
-		list_init(list);
-	return list;
+	return &lists[hash % LOCK_LISTS];
 }
 
 static bool is_same(const struct keep_place *a, const struct keep_place *b)
@@ -87,6 +93,7 @@ static bool hand_on(struct keep_hold *hold)
 	}
 	next->is_reserved = true;
 	first->keep.has_reserved = true;
+	first->keep.last_ip = first->frame.rip;
 	return true;
 }
 

@@ -117,6 +117,7 @@ static void boot(void)
 	init_cpus();		      /* needs frames */
 	machine_cpu_init(cpu_get(0)); /* exceptions work from here */
 	sched_init();
+	lock_init();
 	bank_init();
 	start_first();
 }

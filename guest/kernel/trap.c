@@ -128,6 +128,16 @@ static struct process *choose(struct cpu *cpu)
 	}
 }
 
+/* It did not use a place that was reserved for its next instruction; unless
+ * an interrupt came before that. */
+static bool has_tried(const struct process *process)
+{
+	const struct frame *frame = &process->frame;
+
+	return (frame->vector != VECTOR_TIMER && frame->vector != VECTOR_IPI) ||
+	       frame->rip != process->keep.last_ip;
+}
+
 struct process *trap_user(struct process *process)
 {
 	struct cpu *cpu = process->cpu;
@@ -145,7 +155,7 @@ struct process *trap_user(struct process *process)
 	frame->rflags |= RFLAGS_FIXED | RFLAGS_IF;
 	sched_entered(cpu);
 	dispatch(cpu, process);
-	if (process->keep.has_reserved)
+	if (process->keep.has_reserved && has_tried(process))
 		lock_release_reserved(process);
 	table_flush();
 	bank_end_piece();

@@ -8,6 +8,7 @@
 #include "guest/kernel/bank.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/frame.h"
+#include "guest/kernel/keep.h"
 #include "guest/kernel/machine.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/sched.h"
@@ -213,6 +214,7 @@ void kernel_setup_ram(uint64_t ram_size)
 	list_init(&cpu->ready);
 	list_init(&cpu->sleepers);
 	sched_init();
+	lock_init();
 	bank_init();
 }
 
