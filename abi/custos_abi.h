@@ -158,7 +158,8 @@ enum custos_call {
 	CUSTOS_CALL_PANIC = 3,
 	/* A process exists and its first mappings are made, it has not run:
 	 * rdi = id (never reused, never 0), rsi = its cr3, r8 = module index
-	 * (UINT64_MAX: made of no module), r9 = gpa of its NUL-terminated name (CUSTOS_NAME_MAX bytes). */
+	 * (UINT64_MAX: made of no module), r9 = gpa of its NUL-terminated
+	 * name (CUSTOS_NAME_MAX bytes). */
 	CUSTOS_CALL_PROCESS_START = 4,
 	/* The process will not run again; its mappings are still there, none
 	 * of its frames has been freed: rdi = id, rsi = exit code (int64). */
