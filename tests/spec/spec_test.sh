@@ -4,7 +4,7 @@
 # at, the result. The programs' comments have the statements. Sizes are smaller
 # where the kernel's code is emulated; SPEC_FULL=1 takes those of the rows.
 # Usage: spec_test.sh [ROW...]
-# timeout: 1200
+# timeout: 900
 . tests/support/script.sh
 need_kvm
 rows=" $* "
@@ -39,20 +39,20 @@ row()
 
 row F1 2 100 20 100
 row F2 2 1 1 1
-row F3 4 300 30 100000
-row F4 2 200 40 1000
-row F5 4 200 20 1000000
-row F6 4 3 1 3
+row F3 4 100 20 100000
+row F4 2 100 20 1000
+row F5 4 60 12 1000000
+row F6 4 2 1 3
 row F7 2 200 40 1000
 row F8 2 5 2 5
 row F9 2 1 1 1
 row F10 2 10 2 10
-row F11 1 2000 200 2000
-row F12 2 300 30 10000
+row F11 1 1000 100 2000
+row F12 2 100 20 10000
 row F13 2 0 0 0
 row F13 2 1 1 1 --no-table-sharing
 row F14 2 5 2 5
-row F15 2 1000 200 1000
+row F15 2 320 64 1000
 row F16 2 10 3 10
-row F20 2 1000 200 10000
+row F20 2 300 60 10000
 finish
