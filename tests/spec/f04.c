@@ -70,36 +70,73 @@ static void capabilities(void)
 	EXPECT(CUSTOS_CAP_CONSOLE, cap_type(slot));
 }
 
-/* Random loads and stores beside a model of one's own. */
+static uint8_t model[AUDITED];
+static uint32_t scratch; /* a page of one's own */
+static uint64_t done[CUSTOS_ACCESS_IPC_DST + 1];
+
+/* One operation at that offset, and the same on the model. */
+static void operate(uint64_t at, uint64_t what, uint64_t value)
+{
+	uint64_t old, buffer[2] = {value, ~value};
+
+	memcpy(&old, model + at, 8);
+	switch (what) {
+	case 0:
+		EXPECT(old, spec_load8(DATA_AT + at));
+		done[CUSTOS_ACCESS_LOAD]++;
+		return;
+	case 1:
+		spec_store4(DATA_AT + at, value);
+		memcpy(model + at, &value, 4);
+		done[CUSTOS_ACCESS_STORE]++;
+		return;
+	case 2:
+		EXPECT(old, spec_xadd8(DATA_AT + at, value));
+		old += value;
+		memcpy(model + at, &old, 8);
+		done[CUSTOS_ACCESS_RMW_LOAD]++;
+		done[CUSTOS_ACCESS_RMW_STORE]++;
+		return;
+	case 3: /* the kernel stores */
+		EXPECT(0, custos_page_write(scratch, 0, (uint64_t)buffer, 16));
+		EXPECT(0, custos_page_read(scratch, 0, DATA_AT + at, 16));
+		memcpy(model + at, buffer, 16);
+		done[CUSTOS_ACCESS_SYSCALL_STORE]++;
+		return;
+	default: /* it loads */
+		EXPECT(0, custos_page_write(scratch, 0, DATA_AT + at, 16));
+		EXPECT(0, custos_page_read(scratch, 0, (uint64_t)buffer, 16));
+		EXPECT(0, memcmp(model + at, buffer, 16));
+		done[CUSTOS_ACCESS_SYSCALL_LOAD]++;
+	}
+}
+
+static void look_at_all(void)
+{
+	for (unsigned i = 0; i < AUDITED; i += 8)
+		operate(i, 0, 0);
+}
+
+/* Random operations beside a model of one's own. */
 static void audit(uint64_t count)
 {
-	static uint8_t model[AUDITED];
-	uint64_t seed = 1, loads = 0, stores = 0;
+	uint64_t seed = 1;
 
-	for (unsigned i = 0; i < AUDITED; i += 8)
-		memcpy(model + i, (uint64_t[]){spec_load8(DATA_AT + i)}, 8);
-	for (uint64_t i = 0; i < count; i++) {
-		uint64_t at = (seed >> 33) % (AUDITED - 8);
+	scratch = spec_page(spec_bank());
+	for (unsigned i = 0; i < AUDITED; i += 8) {
+		uint64_t word = spec_load8(DATA_AT + i);
 
-		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		if (seed >> 63) {
-			spec_store4(DATA_AT + at, seed >> 17);
-			memcpy(model + at, (uint32_t[]){
-				(uint32_t)(seed >> 17)}, 4);
-			stores++;
-		} else {
-			uint64_t want;
-
-			memcpy(&want, model + at, 8);
-			EXPECT(want, spec_load8(DATA_AT + at));
-			loads++;
-		}
+		done[CUSTOS_ACCESS_LOAD]++;
+		memcpy(model + i, &word, 8);
 	}
-	board[100] = loads;
-	board[101] = stores;
-	for (unsigned i = 0; i < AUDITED; i += 8)
-		EXPECT(0, memcmp(model + i,
-				  (uint64_t[]){spec_load8(DATA_AT + i)}, 8));
+	for (uint64_t i = 0; i < count; i++) {
+		seed = seed * 6364136223846793005u + 1442695040888963407u;
+		operate((seed >> 33) % (AUDITED - 16), (seed >> 20) % 5,
+			seed >> 10);
+	}
+	look_at_all();
+	for (unsigned i = 0; i <= CUSTOS_ACCESS_IPC_DST; i++)
+		board[100 + i] = done[i];
 }
 
 static int role_use(uint64_t count)
@@ -187,6 +224,18 @@ const struct spec_role spec_roles[] = {
 	{NULL, NULL},
 };
 
+/* The page itself is as it was. */
+static void nothing_went_behind(uint32_t page)
+{
+	static uint64_t words[PAGE_SIZE / 8];
+
+	EXPECT(0, custos_page_clear_keeper(page));
+	EXPECT(0, custos_page_read(page, 0, (uint64_t)words, PAGE_SIZE));
+	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+		if (words[i])
+			EXPECT(0, words[i]);
+}
+
 /* A process that never runs, with a known rip. */
 static uint32_t known_process(void)
 {
@@ -205,26 +254,30 @@ void spec_test(uint64_t scale)
 	uint32_t endpoint = (uint32_t)endpoint_create();
 	uint32_t mailbox = (uint32_t)endpoint_create();
 	uint32_t node = spec_node(spec_bank(), 12), a, b;
-	uint64_t loads, stores;
+	uint32_t page = spec_page(spec_bank());
+	uint64_t before[CUSTOS_ACCESS_IPC_DST + 1];
 
-	spec_size("fetches, 9 kinds, %lu random accesses", scale);
+	spec_size("fetches, 9 kinds, %lu random operations", scale);
 	for (unsigned i = 0; i < STORE_PAGES; i++)
 		EXPECT(0, custos_gpt_set_slot(node, i,
 				  (uint32_t)entry_create(endpoint, i)));
+	/* Where the data is, there is a page, too: its keeper serves. */
+	EXPECT(0, custos_page_set_keeper(
+			  page, (uint32_t)entry_create(endpoint, 4), RIGHTS_RW));
+	EXPECT(0, custos_gpt_set_slot(node, 4, page));
 	memcpy(bytes + PAGE_SIZE - 7, code, sizeof(code));
 	b = spec_start("peer", 0, CUSTOS_ANY_CPU, CAPS(mailbox));
 	a = spec_start("use", scale, spec_last_cpu(),
 		CAPS(node, mailbox, known_process(), endpoint));
 	keeper_init(&keeper, endpoint, &ops, NULL);
 	keeper_run(&keeper);
-	loads = seen[CUSTOS_ACCESS_LOAD];
-	stores = seen[CUSTOS_ACCESS_STORE];
+	memcpy(before, seen, sizeof(seen));
 	keeper.stopped = false;
 	keeper_run(&keeper);
 	EXPECT(0, wait_exit(a));
 	EXPECT(0, wait_exit(b));
 	expect_kinds();
-	EXPECT(board[101], seen[CUSTOS_ACCESS_STORE] - stores);
-	/* the model is copied first and compared at the end */
-	EXPECT(board[100] + 2 * AUDITED / 8, seen[CUSTOS_ACCESS_LOAD] - loads);
+	for (unsigned i = 0; i <= CUSTOS_ACCESS_IPC_DST; i++)
+		EXPECT(board[100 + i], seen[i] - before[i]);
+	nothing_went_behind(page);
 }

@@ -244,10 +244,73 @@ static void serving_excludes(uint32_t endpoint, const uint32_t nodes[2])
 	spec_drop(&m);
 }
 
+/* The kernel stores to the page for the process: so it does, in its turn. */
+static int role_copy(uint64_t argument)
+{
+	map_all();
+	return (int)custos_process_get_regs(
+		spec_given(2), WINDOW + argument);
+}
+
+/* Code in the page (ret) is executed. */
+static int role_fetch(uint64_t argument)
+{
+	map_all();
+	((void (*)(void))(WINDOW_2 + argument))();
+	return 0;
+}
+
+/* While one is stepped: the kernel's copies and fetches wait, too. */
+static void everything_is_excluded(uint32_t endpoint, uint32_t entry,
+	uint32_t page, const uint32_t nodes[2])
+{
+	static struct spec_message m;
+	uint32_t known = (uint32_t)object_create(
+		spec_bank(), CUSTOS_CAP_PROCESS);
+	uint32_t a, copier, fetcher;
+	uint8_t ret = 0xc3, seen = 0;
+	int64_t state;
+
+	EXPECT(0, custos_page_clear_keeper(page));
+	EXPECT(0, custos_page_write(page, 0x800, (uint64_t)&ret, 1));
+	EXPECT(0, custos_page_set_keeper(page, entry, CUSTOS_RIGHT_WRITE));
+	a = spec_start("move", 3, spec_last_cpu(), CAPS(nodes[0], nodes[1]));
+	spec_expect(endpoint, CUSTOS_MESSAGE_ACCESS, &m);
+	EXPECT(0, custos_resume_step(m.resume, page, RIGHTS_RW));
+	spec_expect(endpoint, CUSTOS_MESSAGE_STEPPED, &m);
+	copier = spec_start(
+		"copy", 0x400, 0, CAPS(nodes[0], nodes[1], known));
+	fetcher = spec_start("fetch", 0x800, 0, CAPS(nodes[0], nodes[1]));
+	spec_wait_state(copier, CUSTOS_STATE_LOCKED);
+	spec_wait_state(fetcher, CUSTOS_STATE_LOCKED);
+	sleep_ms(20);
+	EXPECT(CUSTOS_STATE_LOCKED, custos_process_state(copier));
+	EXPECT(CUSTOS_STATE_LOCKED, custos_process_state(fetcher));
+	EXPECT(0, custos_resume_continue(m.resume));
+	do {
+		state = custos_process_state(copier);
+		if (spec_try(endpoint, &m)) {
+			sleep_ms(1);
+			continue;
+		}
+		EXPECT(CUSTOS_ACCESS_SYSCALL_STORE, m.access.kind);
+		seen++;
+		EXPECT(0, custos_resume_done(m.resume));
+	} while (state != CUSTOS_STATE_ENDED && !spec_failures());
+	EXPECT(true, seen >= 3); /* 152 bytes in pieces of 64 */
+	EXPECT(0, wait_exit(copier));
+	EXPECT(0, wait_exit(fetcher));
+	EXPECT(0, wait_exit(a));
+	EXPECT(0, custos_page_set_keeper(page, entry, RIGHTS_RW));
+	spec_drop(&m);
+}
+
 const struct spec_role spec_roles[] = {
 	{"work", role_work},
 	{"other", role_other},
 	{"move", role_move},
+	{"copy", role_copy},
+	{"fetch", role_fetch},
 	{NULL, NULL},
 };
 
@@ -271,4 +334,5 @@ void spec_test(uint64_t scale)
 	step_rep(endpoint, page, nodes);
 	roll_back(endpoint, entry, page, nodes);
 	serving_excludes(endpoint, nodes);
+	everything_is_excluded(endpoint, entry, page, nodes);
 }
