@@ -9,7 +9,7 @@ flags="-std=c17 -D_GNU_SOURCE -Wall -Werror -fsyntax-only
 for header in $(find src include abi guest -name '*.h' 2>/dev/null | sort); do
 	paths="-Isrc -Iinclude -I. ${CUSTOS_CFLAGS:-}"
 	case $header in
-	guest/*) paths="-ffreestanding -I. -Iguest/lib -Iguest/kernel -Iguest" ;;
+	guest/*) paths="-ffreestanding -I. -Iguest/lib/include -Iguest/kernel" ;;
 	esac
 	if echo "#include \"$header\"" | $CC $flags $paths -; then
 		echo "ok - $header compiles alone"
