@@ -150,7 +150,7 @@ static void failure_gives_a_clean_fallback(void **state)
 	assert_string_equal(v.reason, "");
 	assert_int_equal(v.fault.vector, ARCH_VECTOR_PF);
 	assert_int_equal(v.fault.error_code,
-		ARCH_PF_PRESENT | ARCH_PF_USER | ARCH_PF_WRITE);
+		ARCH_PF_PRESENT | ARCH_PF_USER | ARCH_PF_WRITE | ARCH_PF_RSVD);
 	assert_int_equal(v.fault.address, 0x1003);
 	keeper_ask_stepped(&fixed->keeper, &access, &report, VERDICT_PASS, &v,
 		&err);
