@@ -201,8 +201,12 @@ void kernel_setup_ram(uint64_t ram_size)
 
 	memset(&kernel_machine, 0, sizeof(kernel_machine));
 	kernel_machine.ram_size = ram_size;
-	kernel_machine.ram = calloc(1, ram_size);
-	assert_non_null(kernel_machine.ram);
+	kernel_machine.block = calloc(1, ram_size + PAGE_SIZE);
+	assert_non_null(kernel_machine.block);
+	/* Pages begin at pages here, too. */
+	kernel_machine.ram = (void *)(((uintptr_t)kernel_machine.block +
+					      PAGE_MASK) &
+				      ~PAGE_MASK);
 	fill_boot_info(machine_direct(BASE));
 	kernel_machine.cr3 = BASE + (RESERVED_PAGES - 2) * PAGE_SIZE;
 	frame_init(
@@ -225,5 +229,5 @@ void kernel_setup(void)
 
 void kernel_teardown(void)
 {
-	free(kernel_machine.ram);
+	free(kernel_machine.block);
 }

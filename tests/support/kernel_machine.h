@@ -16,6 +16,7 @@
 
 struct kernel_machine {
 	uint8_t *ram;
+	void *block; /* it is in */
 	uint64_t ram_size;
 	uint64_t cr2, cr3;
 	uint64_t tsc;

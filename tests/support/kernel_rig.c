@@ -284,6 +284,10 @@ bool rig_run(struct process *process)
 		if (!can_run(process))
 			return false;
 		assert_true(i < 200);
+		if (!other) { /* the test ended it */
+			trap_first(cpu);
+			continue;
+		}
 		sched_make_way(cpu);
 		other->frame.vector = VECTOR_TIMER;
 		trap_user(other);
