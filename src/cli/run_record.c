@@ -261,6 +261,11 @@ static void add_range_input(struct run_record *record,
 	trace_writer_input(record->writer, &input);
 }
 
+static void on_kept(void *ctx, const struct range *range)
+{
+	add_ranges(ctx, range);
+}
+
 static void on_released(void *ctx, const struct range *range)
 {
 	add_range_input(ctx, TRACE_INPUT_RELEASE, range);
@@ -342,6 +347,7 @@ static struct run_record *record_create(struct run *run)
 		.answered = on_answered,
 		.ordered = on_ordered,
 		.written = on_written,
+		.kept = on_kept,
 		.released = on_released,
 		.revoked = on_revoked,
 	};

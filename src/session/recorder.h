@@ -52,6 +52,8 @@ struct session_recorder {
 	 * asked about this one; 0: by another, or behind one. */
 	void (*written)(void *ctx, uint64_t seq, uint64_t process, uint64_t va,
 		const uint8_t *bytes, size_t len);
+	/* A range that was not there at the start, before it is bound. */
+	void (*kept)(void *ctx, const struct range *range);
 	void (*released)(void *ctx, const struct range *range);
 	void (*revoked)(void *ctx, const struct range *range);
 };
