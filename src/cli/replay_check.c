@@ -608,11 +608,12 @@ static void take_bind(struct replay_check *check, uint64_t process,
 }
 
 static void on_bind(void *ctx, uint64_t process, const struct range *range,
-	uint64_t offset, uint32_t size, const uint8_t *bytes)
+	uint64_t offset, uint32_t size, const uint8_t *bytes, frame_t frame)
 {
 	struct replay_check *check = ctx;
 	uint32_t id;
 
+	(void)frame; /* which page it is nobody inside can see */
 	pthread_mutex_lock(&check->mutex);
 	id = recorded_id(check, range->id);
 	while (size && !check->over && id != NOT_RECORDED) {
