@@ -81,7 +81,7 @@ _custos()
 		esac
 		;;
 	replay)
-		options='--changed --keep --script --output --json --cost
+		options='--run --changed --keep --script --output --json --cost
 			--print --when --plugin --log --watch --who --guard
 			--freeze --uninit --inject --race --lockcheck --share
 			--device --default --budget --trust-script --quiet

@@ -172,7 +172,8 @@ enum trace_answer {
 struct trace_input {
 	enum trace_input_kind kind;
 	uint64_t record; /* so many records are before it; the writer's */
-	uint64_t seq; /* ANSWER: of the access */
+	uint64_t seq; /* ANSWER: of the access; WRITE: of the one that was
+		       * being decided, or 0 */
 	uint32_t range; /* ANSWER, KEEP, RELEASE, REVOKE */
 	enum trace_answer answer;
 	uint64_t process, other; /* ORDER; WRITE: process */

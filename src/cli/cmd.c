@@ -13,7 +13,7 @@ const struct cmd cmd_table[] = {
 		"ask a recorded run: who wrote this, what was there then",
 		cmd_trace },
 	{ "replay", "[OPTIONS] TRACE [PROGRAM...]",
-		"have keepers see a recorded run",
+		"have keepers see a recorded run, or run it once more",
 		cmd_replay },
 	{ "decode", "[--json] HEX...",
 		"what instructions do to memory", cmd_decode },

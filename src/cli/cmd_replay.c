@@ -5,6 +5,7 @@
 
 #include "cli/cmd.h"
 #include "cli/replay.h"
+#include "cli/replay_check.h"
 
 /* Names of addresses are looked up by process. */
 static int name_processes(struct replay *replay)
@@ -61,14 +62,16 @@ static int open_keepers(struct replay *replay)
 static int replay_all(struct replay *replay)
 {
 	static int (*const steps[])(struct replay *replay) = {
-		replay_open_programs,
 		name_processes,
 		open_keepers,
 		add_ranges,
 		open_sink,
 		replay_run_past,
 	};
-	int code = CLI_OK, closed;
+	int code = replay_open_programs(replay), closed;
+
+	if (replay->run.options.again)
+		return code ? code : replay_run_again(replay);
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !code; i++)
 		code = steps[i](replay);
@@ -80,12 +83,16 @@ static void replay_fini(struct replay *replay)
 {
 	struct run *run = &replay->run;
 
+	session_destroy(run->session);
+	target_destroy(run->target);
+	replay_check_destroy(replay->check);
 	range_set_destroy(run->ranges);
 	run_close_keepers(run);
 	stats_destroy(run->stats);
 	names_destroy(run->names);
 	for (unsigned i = 0; i < run->image_count; i++)
 		image_close(run->images[i]);
+	image_close(run->kernel);
 	run_options_free(&run->options);
 	free(replay->processes);
 	trace_query_close(&replay->query);
@@ -101,6 +108,8 @@ int cmd_replay(int argc, char **argv)
 		run_options_free(&run->options);
 		return code;
 	}
+	if (run->options.again)
+		run->world = &run_live;
 	run_status_init(run);
 	run->names = names_create();
 	run->ranges = range_set_create();

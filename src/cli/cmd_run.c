@@ -27,7 +27,7 @@ static void on_interrupt(int signal)
 		target_stop(running);
 }
 
-static void catch_signals(void)
+void run_catch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_interrupt };
 
@@ -183,7 +183,7 @@ static int create_session(struct run *run)
 		.names = run->names,
 		.sink = run->sink,
 		.timed = run->options.cost,
-		.recorder = run_recorder(run),
+		.recorder = run->recorder ? run->recorder : run_recorder(run),
 		.decided = on_decided,
 		.report = on_report,
 		.ctx = run,
@@ -193,6 +193,13 @@ static int create_session(struct run *run)
 	if (session_create(&config, &run->session, &err))
 		return run_fail(run, "%s", err.text);
 	return CLI_OK;
+}
+
+int run_create_machine(struct run *run)
+{
+	int code = create_target(run);
+
+	return code ? code : create_session(run);
 }
 
 /* ---- the run itself ---- */
@@ -238,7 +245,7 @@ static void take_numbers(const struct run *run, struct stats_numbers *out)
 		summary.missed_why);
 }
 
-static int run_target(struct run *run)
+int run_machine(struct run *run)
 {
 	struct error err = { 0 };
 	int ret;
@@ -261,7 +268,7 @@ static int run_target(struct run *run)
 	return CLI_OK;
 }
 
-static int exit_code(const struct run *run)
+int run_exit_code(const struct run *run)
 {
 	switch (run->result.end) {
 	case TARGET_EXITED:
@@ -292,16 +299,16 @@ static const char *end_name(const struct run *run)
 }
 
 /* How it ended, which the counters do not know. */
-static void describe_end(const struct run *run, struct buf *out)
+void run_describe_end(const struct run *run, struct buf *out)
 {
 	if (run->options.json)
 		buf_printf(out,
 			"{\"event\":\"end\",\"end\":\"%s\",\"code\":%d,"
 			"\"seconds\":%.6f}\n",
-			end_name(run), exit_code(run), run->seconds);
+			end_name(run), run_exit_code(run), run->seconds);
 	else
 		buf_printf(out, "custos: %s with code %d after %.3f s\n",
-			end_name(run), exit_code(run), run->seconds);
+			end_name(run), run_exit_code(run), run->seconds);
 }
 
 static void describe_unmapped_range(
@@ -372,7 +379,7 @@ static void summarize(struct run *run)
 
 	if (run->options.quiet)
 		return;
-	describe_end(run, &out);
+	run_describe_end(run, &out);
 	describe_unmapped(run, &out);
 	run_describe_counts(run, &run->numbers, &out);
 	run_print_summary(run, &out);
@@ -416,9 +423,8 @@ static int run_all(struct run *run)
 		run_collect_devices, /* ranges say which devices there are */
 		run_open_sink, /* before the machine: a full disk shows early */
 		run_open_record,
-		create_target,
-		create_session,
-		run_target,
+		run_create_machine,
+		run_machine,
 	};
 	int code, closed, recorded;
 
@@ -428,7 +434,7 @@ static int run_all(struct run *run)
 			return code;
 	}
 	summarize(run);
-	code = exit_code(run);
+	code = run_exit_code(run);
 	closed = run_close_sink(run);
 	recorded = run_close_record(run, code);
 	closed = closed ? closed : recorded;
@@ -467,7 +473,7 @@ int cmd_run(int argc, char **argv)
 		run_options_free(&run.options);
 		return code;
 	}
-	catch_signals();
+	run_catch_signals();
 	run_status_init(&run);
 	run.names = names_create();
 	run.ranges = range_set_create();

@@ -11,6 +11,7 @@ struct replay {
 	struct trace_query query;
 	struct target_process *processes; /* of the trace, for names */
 	struct replay_past *past; /* offline */
+	struct replay_check *check; /* with --run */
 };
 
 static inline struct replay *replay_of(struct run *run)
@@ -21,6 +22,9 @@ static inline struct replay *replay_of(struct run *run)
 /* replay_programs.c: exit codes as run.h's */
 /* The trace's programs, which must be what they were. */
 int replay_open_programs(struct replay *replay);
+/* The recorded range with this id, kept by keeper. */
+int replay_add_range(struct replay *replay, uint32_t id,
+	struct keeper *keeper, struct range **out, struct error *err);
 /* All of what was recorded, kept by keeper. */
 int replay_add_ranges(struct replay *replay, struct keeper *keeper);
 /* The device of a recorded range; "": it has none, or it is not known. */
@@ -31,5 +35,8 @@ void replay_device_name(const struct replay *replay,
 extern const struct run_world replay_past_world;
 /* All of it, from the keepers' start to their end; the exit code. */
 int replay_run_past(struct replay *replay);
+
+/* replay_again.c: the program runs once more; the exit code */
+int replay_run_again(struct replay *replay);
 
 #endif

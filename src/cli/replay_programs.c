@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The programs of a trace, found again, and its ranges in them. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,23 +147,44 @@ static bool describe_range(const struct replay *replay,
 	return !out->failed && out->len;
 }
 
+static const struct trace_range *find_range(
+	const struct trace_meta *meta, uint32_t id)
+{
+	for (uint32_t i = 0; i < meta->range_count; i++)
+		if (meta->ranges[i].id == id)
+			return &meta->ranges[i];
+	return NULL;
+}
+
+int replay_add_range(struct replay *replay, uint32_t id,
+	struct keeper *keeper, struct range **out, struct error *err)
+{
+	const struct trace_range *range =
+		find_range(replay->query.meta, id);
+	struct run *run = &replay->run;
+	struct buf text = BUF_INIT;
+	int ret;
+
+	if (range && describe_range(replay, range, &text))
+		ret = range_set_add_as(run->ranges, buf_str(&text),
+			range->name, run->host.images, run->image_count,
+			keeper, run->options.fallback, NULL, out, err);
+	else
+		ret = error_set(err, -EINVAL,
+			"range %" PRIu32 " of the trace is not known", id);
+	buf_fini(&text);
+	return ret;
+}
+
 int replay_add_ranges(struct replay *replay, struct keeper *keeper)
 {
 	const struct trace_meta *meta = replay->query.meta;
-	struct run *run = &replay->run;
 	struct error err = { 0 };
-	int ret = 0;
+	struct range *range;
 
-	for (uint32_t i = 0; i < meta->range_count && !ret; i++) {
-		struct buf text = BUF_INIT;
-		struct range *range;
-
-		if (describe_range(replay, &meta->ranges[i], &text))
-			ret = range_set_add_as(run->ranges, buf_str(&text),
-				meta->ranges[i].name, run->host.images,
-				run->image_count, keeper,
-				run->options.fallback, NULL, &range, &err);
-		buf_fini(&text);
-	}
-	return ret ? run_fail(run, "%s", err.text) : CLI_OK;
+	for (uint32_t i = 0; i < meta->range_count; i++)
+		if (replay_add_range(replay, meta->ranges[i].id, keeper,
+			    &range, &err))
+			return run_fail(&replay->run, "%s", err.text);
+	return CLI_OK;
 }

@@ -81,6 +81,7 @@ struct run {
 	struct stats *stats;
 	struct trace_sink *sink;
 	struct run_record *record; /* NULL: nothing is recorded */
+	const struct session_recorder *recorder; /* another's; NULL: none */
 	struct target *target;
 	struct session *session;
 	struct target_result result;
@@ -103,6 +104,12 @@ int run_close_sink(struct run *run);
 void run_describe_counts(struct run *run, const struct stats_numbers *numbers,
 	struct buf *out);
 void run_print_summary(struct run *run, const struct buf *out);
+/* How it ended, which the counters do not know. */
+void run_describe_end(const struct run *run, struct buf *out);
+int run_exit_code(const struct run *run); /* by how it ended */
+void run_catch_signals(void);
+int run_create_machine(struct run *run); /* and its session */
+int run_machine(struct run *run); /* to its end, keepers too */
 double run_seconds(const struct run *run); /* since the run began */
 /* The summary so far, memory checked, to where the last one will go. */
 void run_summarize_now(struct run *run);

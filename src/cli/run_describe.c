@@ -60,7 +60,7 @@ struct trace_range run_range_of(
 	};
 }
 
-static const char *kvm_name(void)
+const char *run_kvm_name(void)
 {
 	if (!access("/sys/module/kvm_pvm", F_OK))
 		return "pvm";
@@ -162,7 +162,7 @@ bool run_describe(const struct run *run, struct run_description *out)
 	clock_gettime(CLOCK_REALTIME, &now);
 	out->meta = (struct trace_meta){
 		.command = buf_str(&out->command),
-		.kvm = kvm_name(),
+		.kvm = run_kvm_name(),
 		.cpus = run->options.cpus,
 		.started_ns = (uint64_t)now.tv_sec * 1000000000 +
 			(uint64_t)now.tv_nsec,

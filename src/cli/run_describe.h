@@ -21,6 +21,8 @@ struct run_description {
 bool run_describe(const struct run *run, struct run_description *out);
 void run_describe_fini(struct run_description *about);
 
+const char *run_kvm_name(void); /* "svm", "vmx", "pvm", "" */
+
 /* XXH3-64 of a file; 0 when it cannot be read: it is told what it was, not
  * why not. */
 uint64_t run_hash_file(const char *path);

@@ -16,7 +16,7 @@
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_PRINT, OPT_TRUST, OPT_BUDGET,
 	OPT_DEFAULT, OPT_KERNEL, OPT_VIRTUAL_TIME, OPT_NO_TABLE_SHARING,
 	OPT_REP, OPT_WHEN, OPT_PLUGIN, OPT_COST, OPT_DRY_RUN, OPT_DOT,
-	OPT_REGS, OPT_STACKS, OPT_CHANGED,
+	OPT_REGS, OPT_STACKS, OPT_RUN, OPT_CHANGED,
 	OPT_BUILTIN /* and one more for each built-in keeper */ };
 
 /* Of every command that has keepers. */
@@ -54,6 +54,7 @@ static const struct option run_options[] = {
 };
 
 static const struct option replay_options[] = {
+	{ "run", no_argument, NULL, OPT_RUN },
 	{ "changed", no_argument, NULL, OPT_CHANGED },
 	{ NULL, 0, NULL, 0 },
 };
@@ -116,10 +117,12 @@ static const char replay_start[] =
 	"Usage: custos replay [OPTIONS] TRACE [PROGRAM...]\n"
 	"\n"
 	"Have keepers see a recorded run. What they answer is compared with what\n"
-	"was answered then.\n"
+	"was answered then. With --run the same program runs once more, is fed what\n"
+	"was recorded, and the first difference is told.\n"
 	"\n"
 	"PROGRAM: where a program is now, if not where it was.\n"
 	"\n"
+	"      --run             run the program again\n"
 	"      --changed         accept programs that are not what they were\n"
 	"  -k, --keep RANGE      of what was recorded, only these bytes, as for\n"
 	"                        custos run (default: all)\n";
@@ -352,6 +355,9 @@ static int take(int option, struct run_options *o)
 		break;
 	case 'h':
 		return print_help(o);
+	case OPT_RUN:
+		o->again = true;
+		break;
 	case OPT_CHANGED:
 		o->changed = true;
 		break;

@@ -29,6 +29,7 @@ struct run_options {
 	bool replays;
 	/* replay: args are where programs are now */
 	const char *trace;
+	bool again; /* run the program, too */
 	bool changed; /* though its file may be another */
 	struct run_keep *keeps;
 	size_t keep_count, plain_count; /* plain: those of -k */

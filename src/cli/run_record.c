@@ -11,12 +11,14 @@
 #include "cli/cmd.h"
 #include "cli/run.h"
 #include "cli/run_describe.h"
+#include "cli/run_state.h"
 
 struct run_record {
 	struct run *run;
 	struct trace_writer *writer;
 	struct session_recorder recorder;
 	struct trace_site_names names;
+	struct run_state *state; /* NULL: several CPUs */
 	uint64_t started_ns;
 	size_t range_count; /* of the set; those behind came later */
 	pthread_mutex_t range_mutex; /* guards it */
@@ -115,6 +117,8 @@ static void on_access(void *ctx, const struct access *access,
 			stack, TRACE_STACK_MAX + 1);
 		r.stack_count -= r.stack_count > 0;
 	}
+	if (record->state)
+		run_state_access(record->state, record->run, access);
 	add(record, &r);
 }
 
@@ -128,19 +132,24 @@ static void on_start(void *ctx, const struct target_process *process)
 		.program = run_program_of(record->run, process->image),
 	};
 
+	if (record->state)
+		run_state_start(record->state, process);
 	add(record, &r);
 }
 
 static void on_exit_of(
 	void *ctx, const struct target_process *process, int64_t code)
 {
+	struct run_record *record = ctx;
 	struct trace_record r = {
 		.kind = TRACE_PROCESS_EXIT,
 		.process = process->id,
 		.exit_code = code,
 	};
 
-	add(ctx, &r);
+	if (record->state)
+		run_state_exit(record->state, record->run, process, code);
+	add(record, &r);
 }
 
 static void on_mark(
@@ -220,7 +229,7 @@ static void on_ordered(void *ctx, uint64_t before, uint64_t after)
 	trace_writer_input(record->writer, &input);
 }
 
-static void on_written(void *ctx, uint64_t process, uint64_t va,
+static void on_written(void *ctx, uint64_t seq, uint64_t process, uint64_t va,
 	const uint8_t *bytes, size_t len)
 {
 	struct run_record *record = ctx;
@@ -228,6 +237,7 @@ static void on_written(void *ctx, uint64_t process, uint64_t va,
 	while (len) {
 		struct trace_input input = {
 			.kind = TRACE_INPUT_WRITE,
+			.seq = seq,
 			.process = process,
 			.address = va,
 			.bytes = bytes,
@@ -249,6 +259,11 @@ static void add_range_input(struct run_record *record,
 	const struct trace_input input = { .kind = kind, .range = range->id };
 
 	trace_writer_input(record->writer, &input);
+}
+
+static void on_kept(void *ctx, const struct range *range)
+{
+	add_ranges(ctx, range);
 }
 
 static void on_released(void *ctx, const struct range *range)
@@ -316,6 +331,8 @@ static struct run_record *record_create(struct run *run)
 	if (!record)
 		return NULL;
 	record->run = run;
+	if (run->options.cpus == 1)
+		record->state = run_state_create();
 	record->range_count = range_set_count(run->ranges);
 	pthread_mutex_init(&record->range_mutex, NULL);
 	record->names = (struct trace_site_names){ record, name_site };
@@ -330,6 +347,7 @@ static struct run_record *record_create(struct run *run)
 		.answered = on_answered,
 		.ordered = on_ordered,
 		.written = on_written,
+		.kept = on_kept,
 		.released = on_released,
 		.revoked = on_revoked,
 	};
@@ -339,6 +357,7 @@ static struct run_record *record_create(struct run *run)
 static void record_destroy(struct run_record *record)
 {
 	pthread_mutex_destroy(&record->range_mutex);
+	run_state_destroy(record->state);
 	buf_fini(&record->symbol);
 	buf_fini(&record->line);
 	buf_fini(&record->text);
@@ -375,6 +394,16 @@ void run_record_mark(struct run *run, const char *text)
 		add(run->record, &r);
 }
 
+static void add_state(struct run_record *record)
+{
+	struct trace_input input = { .kind = TRACE_INPUT_STATE };
+
+	if (!record->state || !record->run->target)
+		return;
+	input.value = run_state_finish(record->state, record->run);
+	trace_writer_input(record->writer, &input);
+}
+
 int run_close_record(struct run *run, int64_t code)
 {
 	struct run_record *record = run->record;
@@ -384,6 +413,7 @@ int run_close_record(struct run *run, int64_t code)
 	if (!record)
 		return CLI_OK;
 	run->record = NULL;
+	add_state(record);
 	ret = trace_writer_close(record->writer, code, &err);
 	record_destroy(record);
 	return ret ? run_fail(run, "%s", err.text) : CLI_OK;

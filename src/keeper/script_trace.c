@@ -15,6 +15,7 @@
 
 #define TRACE_TYPE "custos trace"
 #define MEMORY_MAX (16 << 20)
+#define LOOK_INSTRUCTIONS 100000 /* of Lua's, between two looks at the watch */
 
 static const char *const kind_names[] = {
 	[TRACE_ACCESS] = "access",
@@ -29,6 +30,36 @@ static const char *const kind_names[] = {
 
 _Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == TRACE_KIND_MAX,
 	"a name for every kind");
+
+struct program {
+	const char *path;
+	struct trace_reader *reader;
+	const char *const *args;
+	size_t arg_count;
+	const struct script_trace_watch *watch;
+	uint64_t records; /* read */
+	bool ended; /* by the watch */
+};
+
+/* A state's, and its coroutines'. */
+static struct program *program_of(lua_State *lua)
+{
+	return *(struct program **)lua_getextraspace(lua);
+}
+
+/* However the program catches it, it comes again, at once. */
+static void look(lua_State *lua, lua_Debug *where)
+{
+	struct program *program = program_of(lua);
+
+	(void)where;
+	if (!program->watch ||
+		program->watch->go_on(program->watch->ctx, program->records))
+		return;
+	program->ended = true;
+	lua_sethook(lua, look, LUA_MASKCOUNT, 1);
+	luaL_error(lua, "interrupted");
+}
 
 static struct trace_reader *reader_of(lua_State *lua)
 {
@@ -181,6 +212,7 @@ static int next_record(lua_State *lua)
 		return raise(lua, &err);
 	if (!ret)
 		return 0;
+	program_of(lua)->records++;
 	push_record(lua, reader, &record);
 	return 1;
 }
@@ -309,19 +341,13 @@ static void set_trace(lua_State *lua, struct trace_reader *reader)
 	lua_setglobal(lua, "trace");
 }
 
-struct program {
-	const char *path;
-	struct trace_reader *reader;
-	const char *const *args;
-	size_t arg_count;
-};
-
 /* In protected mode: memory may run out anywhere. */
 static int run_protected(lua_State *lua)
 {
 	const struct program *program = lua_touserdata(lua, 1);
 
 	luaL_openlibs(lua);
+	lua_sethook(lua, look, LUA_MASKCOUNT, LOOK_INSTRUCTIONS);
 	set_trace(lua, program->reader);
 	lua_newtable(lua);
 	lua_pushstring(lua, program->path);
@@ -338,21 +364,24 @@ static int run_protected(lua_State *lua)
 }
 
 int script_trace_run(const char *path, struct trace_reader *reader,
-	const char *const *args, size_t arg_count, struct error *err)
+	const char *const *args, size_t arg_count,
+	const struct script_trace_watch *watch, struct error *err)
 {
-	struct program program = { path, reader, args, arg_count };
+	struct program program = { path, reader, args, arg_count, watch, 0,
+		false };
 	lua_State *lua = luaL_newstate();
 	int ret = 0;
 
 	if (!lua)
 		return error_set(err, -ENOMEM, "out of memory");
+	*(struct program **)lua_getextraspace(lua) = &program;
 	lua_pushcfunction(lua, run_protected);
 	lua_pushlightuserdata(lua, &program);
 	if (lua_pcall(lua, 1, 0, 0)) {
 		const char *text = lua_tostring(lua, -1);
 
-		ret = error_set(
-			err, -EINVAL, "%s", text ? text : "error without text");
+		ret = error_set(err, program.ended ? -EINTR : -EINVAL, "%s",
+			text ? text : "error without text");
 	}
 	lua_close(lua);
 	return ret;

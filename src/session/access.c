@@ -79,6 +79,18 @@ static bool keep_old(struct worker *w, struct event *event)
 	return true;
 }
 
+/* What would have been stored, kept for the record when something else is. */
+static bool keep_new(struct worker *w, struct event *event)
+{
+	uint8_t *copy = event_alloc(w, event->access.size);
+
+	if (!copy)
+		return false;
+	memcpy(copy, event->access.new_bytes, event->access.size);
+	event->access.new_bytes = copy;
+	return true;
+}
+
 /*
  * Other instruction bytes than memory has: plan again, for those. Their data
  * pages may not be locked yet, and cannot be waited for out of order.
@@ -161,6 +173,12 @@ enum carried access_run(struct worker *w)
 	unreachable_state();
 }
 
+static bool is_served_store(const struct event *event)
+{
+	return event->outcome == OUTCOME_SERVE &&
+		event->access.kind == ACCESS_STORE;
+}
+
 /* With the results known: stores and read-modify-writes. */
 enum carried access_ask_writes(struct worker *w)
 {
@@ -175,6 +193,10 @@ enum carried access_ask_writes(struct worker *w)
 		carried = access_ask(w, event);
 		if (carried != CARRIED_DONE)
 			return carried;
+		if ((event->outcome == OUTCOME_ABSORB ||
+			    is_served_store(event)) &&
+			!event->access.lanes && !keep_new(w, event))
+			return out_of_memory(w);
 		if (event->outcome != OUTCOME_SERVE ||
 			event->access.kind != ACCESS_RMW)
 			continue;
@@ -194,8 +216,7 @@ void access_apply_writes(struct worker *w)
 
 		if (event->outcome == OUTCOME_ABSORB)
 			event_apply_absorb(w, event);
-		else if (event->outcome == OUTCOME_SERVE &&
-			event->access.kind == ACCESS_STORE)
+		else if (is_served_store(event))
 			event_apply_value(w, event, true);
 	}
 }

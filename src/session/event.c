@@ -397,8 +397,10 @@ void event_ask(struct worker *w, struct event *event)
 {
 	gather_new(w, event);
 	event->decided = true;
+	w->asking = event->access.seq;
 	if (!hold_answer(w, event))
 		ask_links(w, event);
+	w->asking = 0;
 	note_answer(w, event, false);
 }
 
@@ -583,8 +585,10 @@ enum verdict_kind event_ask_stepped(struct worker *w, struct event *event,
 	struct error err;
 
 	event->verdict.kind = VERDICT_CONTINUE;
+	w->asking = event->access.seq;
 	status = keeper_ask_stepped(event->link->keeper, &event->access, report,
 		event->link->fallback, &event->verdict, &err);
+	w->asking = 0;
 	if (status != KEEPER_OK)
 		event_keeper_failed(w, event, status, &err);
 	note_answer(w, event, true);

@@ -48,9 +48,12 @@ struct session_recorder {
 	/* All that process `before' has done happened before anything that
 	 * process `after' will do. */
 	void (*ordered)(void *ctx, uint64_t before, uint64_t after);
-	/* Memory of a process was changed by no access. */
-	void (*written)(void *ctx, uint64_t process, uint64_t va,
+	/* Memory of a process was changed by no access. seq: by a keeper
+	 * asked about this one; 0: by another, or behind one. */
+	void (*written)(void *ctx, uint64_t seq, uint64_t process, uint64_t va,
 		const uint8_t *bytes, size_t len);
+	/* A range that was not there at the start, before it is bound. */
+	void (*kept)(void *ctx, const struct range *range);
 	void (*released)(void *ctx, const struct range *range);
 	void (*revoked)(void *ctx, const struct range *range);
 };

@@ -51,6 +51,8 @@ static void carry_out(struct session *s, const struct request *r)
 
 	switch (r->kind) {
 	case REQUEST_KEEP:
+		if (recorder && recorder->kept)
+			recorder->kept(recorder->ctx, r->range);
 		keep_range(s, r->range);
 		return;
 	case REQUEST_RELEASE:

@@ -436,8 +436,9 @@ size_t session_write(struct session *s, uint64_t process, uint64_t va,
 		return 0;
 	done = target_write(s->config.target, p->space, va, bytes, len);
 	if (s->config.recorder && s->config.recorder->written)
-		s->config.recorder->written(
-			s->config.recorder->ctx, process, va, bytes, done);
+		s->config.recorder->written(s->config.recorder->ctx,
+			session_current ? session_current->asking : 0, process,
+			va, bytes, done);
 	tell_shadow(s, p, va, bytes, done);
 	return done;
 }

@@ -131,6 +131,7 @@ struct worker {
 	uint8_t *arena;
 	size_t arena_used, arena_capacity;
 
+	uint64_t asking; /* number of the access being asked about, or 0 */
 	uint64_t spurious_ip, spurious_run;
 	enum session_trap trap; /* this stop, so far */
 	struct held *held; /* this stop's earlier answers, or NULL */

@@ -84,6 +84,13 @@ size_t target_write(struct target *target, space_t space, uint64_t va,
 	return target->ops->write(target, space, va, bytes, len);
 }
 
+bool target_next_page(struct target *target, space_t space, uint64_t va,
+	uint64_t *out_va, const uint8_t **out_bytes)
+{
+	return target->ops->next_page &&
+		target->ops->next_page(target, space, va, out_va, out_bytes);
+}
+
 unsigned target_thread_index(const struct target_thread *thread)
 {
 	return thread->index;

@@ -201,6 +201,14 @@ size_t target_read(struct target *target, space_t space, uint64_t va,
 size_t target_write(struct target *target, space_t space, uint64_t va,
 	const void *bytes, size_t len);
 
+/*
+ * The first page of user memory at or behind va that is mapped in space and
+ * has bytes: its address and them. False: there is none. Behind everybody's
+ * back, as target_read().
+ */
+bool target_next_page(struct target *target, space_t space, uint64_t va,
+	uint64_t *out_va, const uint8_t **out_bytes);
+
 /* ---- one thread; only from its own host thread, inside a callback ---- */
 
 unsigned target_thread_index(const struct target_thread *thread); /* cpu */

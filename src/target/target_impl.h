@@ -32,6 +32,9 @@ struct target_ops {
 		void *bytes, size_t len);
 	size_t (*write)(struct target *target, space_t space, uint64_t va,
 		const void *bytes, size_t len);
+	/* NULL: never any */
+	bool (*next_page)(struct target *target, space_t space, uint64_t va,
+		uint64_t *out_va, const uint8_t **out_bytes);
 
 	const struct target_process *(*thread_process)(
 		struct target_thread *thread);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "trace/trace_codec.h"
 #include "trace/trace_format.h"
 
@@ -45,29 +46,14 @@ struct trace_decoder {
 	char *text;
 };
 
-static bool make_room(
-	struct trace_decoder *d, void *array, size_t *room, size_t need, size_t one)
+static bool no_memory(struct trace_decoder *d)
 {
-	void **at = array;
-	size_t more = *room ? *room : 64;
-	void *bigger;
-
-	if (need <= *room)
-		return true;
-	while (more < need)
-		more *= 2;
-	bigger = reallocarray(*at, more, one);
-	if (!bigger) {
-		d->failed = -ENOMEM;
-		return false;
-	}
-	*at = bigger;
-	*room = more;
-	return true;
+	d->failed = -ENOMEM;
+	return false;
 }
 
 #define ROOM(d, array, room, need)                                             \
-	make_room(d, &(d)->array, &(d)->room, need, sizeof(*(d)->array))
+	(GROW((d)->array, (d)->room, need) || no_memory(d))
 
 struct trace_decoder *trace_decoder_create(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "trace/trace_codec.h"
 #include "trace/trace_format.h"
 
@@ -50,30 +51,9 @@ struct trace_encoder {
 
 /* ---- memory ---- */
 
-static bool make_room(
-	struct trace_encoder *e, void *array, size_t *room, size_t need, size_t one)
-{
-	void **at = array;
-	size_t more = *room ? *room : 64;
-	void *bigger;
-
-	if (need <= *room)
-		return true;
-	while (more < need)
-		more *= 2;
-	bigger = reallocarray(*at, more, one);
-	if (!bigger) {
-		e->failed = true;
-		return false;
-	}
-	memset((uint8_t *)bigger + *room * one, 0, (more - *room) * one);
-	*at = bigger;
-	*room = more;
-	return true;
-}
-
+/* Out of memory is told in the end. */
 #define ROOM(e, array, room, need)                                             \
-	make_room(e, &(e)->array, &(e)->room, need, sizeof(*(e)->array))
+	(GROW((e)->array, (e)->room, need) || !((e)->failed = true))
 
 struct trace_encoder *trace_encoder_create(void)
 {

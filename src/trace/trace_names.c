@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "trace/trace_format.h"
 #include "trace/trace_start.h"
 
@@ -153,25 +154,6 @@ void trace_range_pack(struct pack_out *out, const struct trace_range *range)
 	pack_range(out, range);
 }
 
-static bool make_room(void *array, size_t *room, size_t need, size_t one)
-{
-	void **at = array;
-	size_t more = *room ? *room : 64;
-	void *bigger;
-
-	if (need <= *room)
-		return true;
-	while (more < need)
-		more *= 2;
-	bigger = reallocarray(*at, more, one);
-	if (!bigger)
-		return false;
-	memset((uint8_t *)bigger + *room * one, 0, (more - *room) * one);
-	*at = bigger;
-	*room = more;
-	return true;
-}
-
 static void free_site(struct trace_site *site)
 {
 	free((char *)site->symbol);
@@ -199,8 +181,7 @@ static int take_site(struct trace_names_table *table, struct pack_in *in)
 	site.text = trace_unpack_string(in);
 	if (in->failed || number > table->site_count + GAP_MAX ||
 		(number < table->site_count && table->sites[number].symbol) ||
-		!make_room(&table->sites, &table->site_room, number + (size_t)1,
-			sizeof(site))) {
+		!GROW(table->sites, table->site_room, number + (size_t)1)) {
 		free_site(&site);
 		return -EBADMSG;
 	}
@@ -236,8 +217,8 @@ static int take_process(struct trace_names_table *table, struct pack_in *in)
 	if (in->failed || table->process_count == PROCESSES_MAX ||
 		(at < table->process_count &&
 			table->processes[at].id == process.id) ||
-		!make_room(&table->processes, &table->process_room,
-			table->process_count + 1, sizeof(process))) {
+		!GROW(table->processes, table->process_room,
+			table->process_count + 1)) {
 		free((char *)process.name);
 		return in->failed ? -EBADMSG : 0;
 	}

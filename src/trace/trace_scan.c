@@ -9,21 +9,14 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "base/grow.h"
 #include "trace/trace_reader_impl.h"
 
 static int add_chunk(struct trace_reader *r, const struct trace_chunk *chunk)
 {
-	size_t room = r->chunk_room ? r->chunk_room * 2 : 64;
-	struct trace_known *chunks = r->chunks;
-
-	if (r->chunk_count == r->chunk_room) {
-		chunks = reallocarray(chunks, room, sizeof(*chunks));
-		if (!chunks)
-			return -ENOMEM;
-		r->chunks = chunks;
-		r->chunk_room = room;
-	}
-	chunks[r->chunk_count++] = (struct trace_known){ .chunk = *chunk };
+	if (!GROW(r->chunks, r->chunk_room, r->chunk_count + 1))
+		return -ENOMEM;
+	r->chunks[r->chunk_count++] = (struct trace_known){ .chunk = *chunk };
 	return 0;
 }
 

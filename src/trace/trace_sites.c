@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "trace/trace_format.h"
 
 struct key {
@@ -73,19 +74,14 @@ static size_t lower(const struct trace_sites *sites, uint64_t process)
 int trace_sites_process(
 	struct trace_sites *sites, uint64_t process, uint32_t program)
 {
-	size_t room = sites->owner_room ? sites->owner_room * 2 : 16;
 	size_t at = lower(sites, process);
-	struct owner *owners = sites->owners;
+	struct owner *owners;
 
 	if (program == UINT32_MAX)
 		return 0;
-	if (sites->owner_count == sites->owner_room) {
-		owners = reallocarray(owners, room, sizeof(*owners));
-		if (!owners)
-			return -ENOMEM;
-		sites->owners = owners;
-		sites->owner_room = room;
-	}
+	if (!GROW(sites->owners, sites->owner_room, sites->owner_count + 1))
+		return -ENOMEM;
+	owners = sites->owners;
 	memmove(&owners[at + 1], &owners[at],
 		(sites->owner_count - at) * sizeof(*owners));
 	owners[at] = (struct owner){ process, program };

@@ -125,6 +125,7 @@ static void pack_body(struct pack_out *out, const struct trace_input *input)
 		pack_bytes(out, input->bytes, input->size);
 		return;
 	case TRACE_INPUT_WRITE:
+		pack_varint(out, input->seq);
 		pack_varint(out, input->process);
 		pack_varint(out, input->address);
 		pack_bytes(out, input->bytes, input->size);
@@ -203,6 +204,7 @@ static bool unpack_body(struct pack_in *in, struct trace_input *out)
 		unpack_answer(in, out);
 		return true;
 	case TRACE_INPUT_WRITE:
+		out->seq = unpack_varint(in);
 		out->process = unpack_varint(in);
 		out->address = unpack_varint(in);
 		take_bytes(in, out);

@@ -128,6 +128,41 @@ size_t vmm_write(struct vmm *vm, space_t space, uint64_t va, const void *bytes,
 	return done;
 }
 
+/* Bytes of address space that end with the entry which stopped a walk. */
+static uint64_t covered(const struct paging_path *path)
+{
+	return UINT64_C(1)
+		<< (ARCH_PAGE_SHIFT + 9 * (ARCH_PAGING_LEVELS - path->depth));
+}
+
+#define WALKS_MAX (1 << 22) /* tables that loop need not be followed */
+
+bool vmm_next_page(struct vmm *vm, space_t space, uint64_t va,
+	uint64_t *out_va, const uint8_t **out_bytes)
+{
+	va = (va + ARCH_PAGE_MASK) & ~ARCH_PAGE_MASK;
+	for (unsigned n = 0; va < CUSTOS_USER_END && n < WALKS_MAX; n++) {
+		struct paging_path path;
+		uint64_t size;
+
+		if (!paging_walk(space, va, vmm_ram_read_word, &vm->ram,
+			    &path)) {
+			size = covered(&path);
+		} else if (!path.user) {
+			size = path.page_size;
+		} else {
+			*out_va = va;
+			*out_bytes = vmm_gpa_range(&vm->ram,
+				path.gpa & ~ARCH_PAGE_MASK, ARCH_PAGE_SIZE);
+			if (*out_bytes)
+				return true;
+			size = ARCH_PAGE_SIZE;
+		}
+		va = (va | (size - 1)) + 1;
+	}
+	return false;
+}
+
 /* ---- closing ---- */
 
 /* Is gpa a table in the tree of depth `level' under table? Bounded: a hostile

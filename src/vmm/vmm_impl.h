@@ -187,6 +187,8 @@ size_t vmm_read(struct vmm *vm, space_t space, uint64_t va, void *bytes,
 	size_t len);
 size_t vmm_write(struct vmm *vm, space_t space, uint64_t va,
 	const void *bytes, size_t len);
+bool vmm_next_page(struct vmm *vm, space_t space, uint64_t va,
+	uint64_t *out_va, const uint8_t **out_bytes);
 int vmm_close_frame(struct vmm *vm, frame_t frame, struct error *err);
 int vmm_open_frame(struct vmm *vm, frame_t frame, struct error *err);
 /* The device page at gpa, or NULL. */

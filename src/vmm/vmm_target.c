@@ -190,6 +190,12 @@ static size_t write_memory(struct target *target, space_t space, uint64_t va,
 	return vmm_write(vmm_of(target), space, va, bytes, len);
 }
 
+static bool next_page(struct target *target, space_t space, uint64_t va,
+	uint64_t *out_va, const uint8_t **out_bytes)
+{
+	return vmm_next_page(vmm_of(target), space, va, out_va, out_bytes);
+}
+
 /* ---- threads ---- */
 
 static space_t thread_space(struct target_thread *thread)
@@ -280,6 +286,7 @@ const struct target_ops vmm_ops = {
 	.watch_spaces = watch_spaces,
 	.read = read_memory,
 	.write = write_memory,
+	.next_page = next_page,
 	.thread_process = thread_process,
 	.thread_space = thread_space,
 	.thread_is_user = thread_is_user,

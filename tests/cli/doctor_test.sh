@@ -1,23 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # custos doctor: its exit code and its output agree.
-set -u
-CUSTOS=${CUSTOS:-build/custos}
-number=0
-
-# verdict WHAT CONDITION...
-verdict()
-{
-	what=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $what"
-	else
-		echo "not ok $number - $what"
-		echo "$text$json" | sed 's/^/# /'
-	fi
-}
+. tests/support/script.sh
 
 has()
 {
@@ -31,6 +15,7 @@ text=$("$CUSTOS" doctor 2>&1)
 code=$?
 json=$("$CUSTOS" doctor --json 2>&1)
 json_code=$?
+out="$text$json"
 
 verdict "both forms exit alike" [ $code = $json_code ]
 if [ $code = 0 ]; then

@@ -1,47 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # custos run -r: what is recorded, and what happens when that fails.
-set -u
-CUSTOS=${CUSTOS:-build/custos}
-BUILD=${CUSTOS_BUILD:-build}
-number=0
+. tests/support/script.sh
+need_kvm
+guest=$CUSTOS_BUILD/guest
+trace=$work/run.trace
 
-if ! [ -w /dev/kvm ]; then
-	echo "1..0 # skipped: no /dev/kvm"
-	exit 77
-fi
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trace=$dir/run.trace
-
-# verdict WHAT CONDITION...
-verdict()
-{
-	what=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number - $what"
-	else
-		echo "not ok $number - $what"
-		echo "$out" | sed 's/^/# /'
-	fi
-}
-
-# count PATTERN WANT: so many lines of the output
-count()
-{
-	[ "$(echo "$out" | grep -c -- "$1")" = "$2" ]
-}
-
-out=$("$CUSTOS" run -q -r "$trace" -k counter "$BUILD/guest/counter.elf" 3 2>&1)
+out=$("$CUSTOS" run -q -r "$trace" -k counter "$guest/counter.elf" 3 2>&1)
 verdict "a recorded run prints no accesses" count mov 0
 verdict "and is the same run" count '^counter = 3$' 1
 
 out=$("$CUSTOS" trace check "$trace" 2>&1)
 verdict "its trace is whole" [ $? = 0 ]
 
-plain=$("$CUSTOS" run -q -k counter "$BUILD/guest/counter.elf" 3 2>&1 >/dev/null |
+plain=$("$CUSTOS" run -q -k counter "$guest/counter.elf" 3 2>&1 >/dev/null |
 	grep -c mov)
 out=$("$CUSTOS" trace print "$trace" 2>&1)
 verdict "it has every access that is printed without" count mov "$plain"
@@ -53,12 +25,12 @@ out=$("$CUSTOS" trace info "$trace" 2>&1)
 verdict "info says the command line" count "run -q -r $trace -k counter" 1
 
 out=$("$CUSTOS" run -q --print -r "$trace" -k counter \
-	"$BUILD/guest/counter.elf" 3 2>&1)
+	"$guest/counter.elf" 3 2>&1)
 verdict "--print prints them, too" count mov "$plain"
 
 # What the guest's kernel copies has the stack and registers of the call.
 "$CUSTOS" run -q -r "$trace" --regs --stacks -k source -k destination+0+4 \
-	"$BUILD/guest/copies.elf" >/dev/null 2>&1
+	"$guest/copies.elf" >/dev/null 2>&1
 for kind in ipc_src ipc_dst syscall_load; do
 	out=$("$CUSTOS" trace print --stacks --when $kind "$trace" 2>&1)
 	verdict "a stack is recorded of $kind" count 'from.*main+0x.*\.[cd]' 1
@@ -69,7 +41,7 @@ out=$("$CUSTOS" trace sql "$trace" "select count(*) from accesses a
 verdict "and registers" count '^3$' 1
 
 # Who shares memory is in the trace.
-out=$("$CUSTOS" run -q -r "$trace" -k shared "$BUILD/guest/shared_counter.elf" \
+out=$("$CUSTOS" run -q -r "$trace" -k shared "$guest/shared_counter.elf" \
 	50 2>&1)
 out=$("$CUSTOS" trace sql "$trace" "select count(distinct pid) as processes,
 	count(distinct frame) > 1 as copies from events where event = 'bind'
@@ -79,7 +51,7 @@ verdict "processes that share a page are known" count '^2	0$\|^3	0$' 1
 
 # The reader that was written from docs/TRACE-FORMAT.md alone.
 "$CUSTOS" run -q -r "$trace" --regs --stacks --cpus 2 -k shared \
-	"$BUILD/guest/shared_counter.elf" 50 >/dev/null 2>&1
+	"$guest/shared_counter.elf" 50 >/dev/null 2>&1
 own=$("$CUSTOS" trace print "$trace" 2>&1 | grep -c mov)
 out=$(python3 tests/support/read_trace.py "$trace" 2>&1)
 case $? in
@@ -87,17 +59,17 @@ case $? in
 *) verdict "another reader says the same" count '^access.*	mov' "$own" ;;
 esac
 
-cat >"$dir/mark.lua" <<'END'
+cat >"$work/mark.lua" <<'END'
 keep("counter")
 function store(a) mark("stored " .. a.new) return a.new == 2 and serve(9) or pass end
 END
-out=$("$CUSTOS" run -q -r "$trace" -s "$dir/mark.lua" \
-	"$BUILD/guest/counter.elf" 3 2>&1)
+out=$("$CUSTOS" run -q -r "$trace" -s "$work/mark.lua" \
+	"$guest/counter.elf" 3 2>&1)
 out=$("$CUSTOS" trace print "$trace" 2>&1)
 verdict "a script's markers are recorded" count 'stored [129]' 3
 verdict "and its verdicts" count 'serve' 1
 
-cat >"$dir/read.lua" <<'END'
+cat >"$work/read.lua" <<'END'
 local n = 0
 for r in trace:records() do
 	if r.kind == "store" then n = n + 1 end
@@ -109,16 +81,16 @@ print("last", last.new, last.symbol, last.process)
 print("then", string.unpack("<i8", trace:memory("counter", 0, 8, last.seq - 1)))
 print(pcall(trace.memory, trace, "none", 0, 1))
 END
-out=$("$CUSTOS" trace lua "$dir/read.lua" "$trace" word 2>&1)
+out=$("$CUSTOS" trace lua "$work/read.lua" "$trace" word 2>&1)
 verdict "a Lua program reads it" count '^stores.*3.*counter.*word$' 1
 verdict "sees markers" count '^stored [129]*.*true$' 3
 verdict "asks who was last" count '^last.*10.*main+.*counter.elf$' 1
 verdict "and what memory was" count '^then.*9' 1
 verdict "and is told what is not there" count 'has no range .none' 1
-out=$("$CUSTOS" trace lua /dev/null "$dir/none" 2>&1)
+out=$("$CUSTOS" trace lua /dev/null "$work/none" 2>&1)
 verdict "a trace that is not there is told" count 'none.*No such file' 1
 
-phases=$BUILD/guest/phases.elf
+phases=$guest/phases.elf
 out=$("$CUSTOS" run -k total -k last_word "$phases" 2 2>&1)
 verdict "a program's markers are printed with who says them" count \
 	'^-- marker: phases.elf #1: round [12] of 2$' 2
@@ -130,26 +102,26 @@ verdict "each where it was said" count 'phases.elf#1.* total+0' 3
 out=$("$CUSTOS" trace sql "$trace" \
 	"select pid, text from events where event = 'marker'" 2>&1)
 verdict "exports know who said them" count '^1	round [12] of 2$' 2
-cat >"$dir/marks.lua" <<'END'
+cat >"$work/marks.lua" <<'END'
 for r in trace:records() do
 	if r.kind == "marker" then print(r.pid, r.process, r.message) end
 end
 END
-out=$("$CUSTOS" trace lua "$dir/marks.lua" "$trace" 2>&1)
+out=$("$CUSTOS" trace lua "$work/marks.lua" "$trace" 2>&1)
 verdict "Lua programs, too" count '^1	phases.elf	round 2 of 2$' 1
 
-out=$("$CUSTOS" run -q --regs -k counter "$BUILD/guest/counter.elf" 3 2>&1)
+out=$("$CUSTOS" run -q --regs -k counter "$guest/counter.elf" 3 2>&1)
 verdict "--regs alone is refused" [ $? = 125 ]
 verdict "and it is said why" count 'needs -r' 1
 
-out=$("$CUSTOS" run -q -r /dev/full -k counter "$BUILD/guest/counter.elf" 2>&1)
+out=$("$CUSTOS" run -q -r /dev/full -k counter "$guest/counter.elf" 2>&1)
 verdict "a full disk is told" count 'No space left' 1
-out=$("$CUSTOS" run -q -r "$dir/none/x" -k counter \
-	"$BUILD/guest/counter.elf" 2>&1)
+out=$("$CUSTOS" run -q -r "$work/none/x" -k counter \
+	"$guest/counter.elf" 2>&1)
 verdict "so is a folder that is not there" count 'none/x.*No such file' 1
 
 # Killed in the middle: what was recorded by then is read.
-"$CUSTOS" run -q -r "$trace" -k word "$BUILD/guest/hammer.elf" load 100000000 \
+"$CUSTOS" run -q -r "$trace" -k word "$guest/hammer.elf" load 100000000 \
 	>/dev/null 2>&1 &
 pid=$!
 sleep 2
@@ -161,4 +133,4 @@ seen=$("$CUSTOS" trace print "$trace" 2>/dev/null | grep -c word)
 out="$seen accesses"
 verdict "and has accesses" [ "$seen" -gt 0 ]
 
-echo "1..$number"
+finish

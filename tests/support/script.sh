@@ -37,6 +37,25 @@ finish()
 	echo "1..$number"
 }
 
+# verdict WHAT CONDITION...: for scripts that keep what they saw in `out'.
+verdict()
+{
+	what=$1
+	shift
+	if "$@"; then
+		pass "$what"
+	else
+		echo "$out" >"$work/why"
+		fail "$what" "$work/why"
+	fi
+}
+
+# count PATTERN WANT: so many lines of `out'
+count()
+{
+	[ "$(echo "$out" | grep -c -- "$1")" = "$2" ]
+}
+
 # The whole script needs a KVM.
 need_kvm()
 {

@@ -464,7 +464,7 @@ VM_CODE(hostile,
 	"hostile_rows:\n"
 	/* no such call */
 	".quad 0, 0, 0, 0, 0, 0, -1\n"
-	".quad 12, 0, 0, 0, 0, 0, -1\n"
+	".quad 4000, 0, 0, 0, 0, 0, -1\n"
 	".quad 0xffffffff, 0, 0, 0, 0, 0, -1\n"
 	/* console: outside RAM, wrapping, crossing a page, too long */
 	".quad 1, 0, 1, 0, 0, 0, -2\n"

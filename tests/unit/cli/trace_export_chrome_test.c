@@ -68,6 +68,109 @@ static size_t check_events(struct rig *rig, json_t *events)
 	return arrows;
 }
 
+/* ---- the Trace Event Format itself ---- */
+
+static bool is_track(json_t *event)
+{
+	return json_is_integer(json_object_get(event, "pid")) &&
+		json_is_integer(json_object_get(event, "tid"));
+}
+
+static double time_of(json_t *event)
+{
+	return json_number_value(json_object_get(event, "ts"));
+}
+
+/* Metadata: no time, a name among those that there are, and what it is. */
+static void check_metadata(json_t *event)
+{
+	const char *name = text(event, "name");
+
+	assert_true(!strcmp(name, "process_name") ||
+		!strcmp(name, "thread_name"));
+	assert_null(json_object_get(event, "ts"));
+	assert_non_null(text(json_object_get(event, "args"), "name"));
+}
+
+/* A flow's ends bind to the slice around them on their track: is it there? */
+static bool has_slice(json_t *events, json_t *flow)
+{
+	for (size_t i = 0; i < json_array_size(events); i++) {
+		json_t *event = json_array_get(events, i);
+		double ts = time_of(event);
+		double dur = json_number_value(json_object_get(event, "dur"));
+
+		if (*text(event, "ph") == 'X' &&
+			json_equal(json_object_get(event, "pid"),
+				json_object_get(flow, "pid")) &&
+			json_equal(json_object_get(event, "tid"),
+				json_object_get(flow, "tid")) &&
+			ts <= time_of(flow) && time_of(flow) <= ts + dur)
+			return true;
+	}
+	return false;
+}
+
+static void check_event(json_t *events, json_t *event)
+{
+	const char *phase = text(event, "ph");
+
+	assert_non_null(phase);
+	assert_int_equal(strlen(phase), 1);
+	assert_non_null(text(event, "name"));
+	assert_true(is_track(event));
+	if (*phase == 'M') {
+		check_metadata(event);
+		return;
+	}
+	assert_true(json_is_number(json_object_get(event, "ts")));
+	assert_true(time_of(event) >= 0);
+	assert_non_null(text(event, "cat"));
+	switch (*phase) {
+	case 'X': /* a slice */
+		assert_true(json_number_value(
+				    json_object_get(event, "dur")) > 0);
+		assert_true(json_is_object(json_object_get(event, "args")));
+		break;
+	case 'i': /* an instant, of global, process or thread scope */
+		assert_non_null(text(event, "s"));
+		assert_non_null(strchr("gpt", *text(event, "s")));
+		break;
+	case 'f':
+		assert_string_equal(text(event, "bp"), "e");
+		/* fall through */
+	case 's':
+		assert_non_null(json_object_get(event, "id"));
+		assert_true(has_slice(events, event));
+		break;
+	default:
+		fail_msg("phase %s", phase);
+	}
+}
+
+static void the_format_is_kept(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= EXPORT_SEEDS; seed++) {
+		struct rig rig;
+		json_t *root, *events;
+
+		rig_init(&rig, seed);
+		assert_int_equal(rig_export(&rig, "chrome"), CLI_OK);
+		/* What parsers take as the same key twice is refused. */
+		root = json_load_file(rig.out, JSON_REJECT_DUPLICATES, NULL);
+		assert_non_null(root);
+		assert_string_equal(text(root, "displayTimeUnit"), "ns");
+		events = json_object_get(root, "traceEvents");
+		assert_true(json_is_array(events));
+		assert_true(json_array_size(events) > EXPORT_RECORDS);
+		for (size_t i = 0; i < json_array_size(events); i++)
+			check_event(events, json_array_get(events, i));
+		json_decref(root);
+		rig_fini(&rig);
+	}
+}
+
 static void events_say_what_the_trace_says(void **state)
 {
 	size_t arrows = 0;
@@ -97,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_say_what_the_trace_says),
+		cmocka_unit_test(the_format_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -522,7 +522,7 @@ static struct rig *host(void **state, struct host *h)
 	r->test = h;
 	r->keeper.access = host_access;
 	r->keeper.on_stepped = host_stepped;
-	rig_keep(r, "0x401000+8", &r->keeper, VERDICT_PASS);
+	rig_keep(r, "0x401000+8", &r->keeper.keeper, VERDICT_PASS);
 	return r;
 }
 

@@ -125,7 +125,7 @@ static void check_row(struct plan *plan)
 	r->test = plan;
 	r->keeper.access = access_fails;
 	r->keeper.on_stepped = stepped_fails;
-	rig_keep(r, plan->row->keep, &r->keeper, plan->fallback);
+	rig_keep(r, plan->row->keep, &r->keeper.keeper, plan->fallback);
 	rig_go(r, run_row);
 	if (r->result.end != TARGET_EXITED || r->summary.keeper_errors != 1 ||
 		!strstr(r->said, "it broke; its default") ||
@@ -223,7 +223,7 @@ static void what_it_held_is_not_held_for_ever(void **state)
 		r = s;
 		r->test = &plan;
 		r->keeper.access = hold_then_fail;
-		rig_keep(r, "0x401000+8", &r->keeper, plan.fallback);
+		rig_keep(r, "0x401000+8", &r->keeper.keeper, plan.fallback);
 		rig_go(r, hold_and_fail);
 		assert_int_equal(r->result.end, TARGET_EXITED);
 		assert_int_equal(r->summary.keeper_errors, 1);

@@ -56,8 +56,8 @@ static struct rig *start(void **state, struct plan *plan)
 	r->keeper.access = r->other.access = answer;
 	r->keeper.on_stepped = r->other.on_stepped = answer_stepped;
 	set_word(r, 0x1111111122222222);
-	rig_keep(r, first, &r->keeper, VERDICT_PASS);
-	rig_keep(r, second, &r->other, VERDICT_PASS);
+	rig_keep(r, first, &r->keeper.keeper, VERDICT_PASS);
+	rig_keep(r, second, &r->other.keeper, VERDICT_PASS);
 	return r;
 }
 

@@ -24,7 +24,7 @@ static enum keeper_status keep_more(struct rig_keeper *k,
 	(void)verdict;
 	if (plan->more)
 		return KEEPER_OK;
-	plan->more = rig_keep(k->rig, second, k, VERDICT_PASS);
+	plan->more = rig_keep(k->rig, second, &k->keeper, VERDICT_PASS);
 	assert_int_equal(session_keep(k->rig->session, plan->more, err), 0);
 	/* Not yet: this instruction's operands are looked up. */
 	assert_false(k->rig->fake->closed[2]);
@@ -49,7 +49,7 @@ static void a_range_kept_in_a_callback_is_kept_from_the_next_insn_on(
 
 	r->test = &plan;
 	r->keeper.access = keep_more;
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, load_then_load_second);
 	assert_int_equal(r->keeper.asked, 2);
 	assert_int_equal(r->summary.accesses, 2);
@@ -87,7 +87,7 @@ static void a_released_range_is_open_from_the_next_insn_on(void **state)
 
 	r->test = &plan;
 	r->keeper.access = release;
-	plan.range = rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	plan.range = rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, load_and_look);
 	assert_int_equal(r->keeper.asked, 1);
 	assert_int_equal(r->summary.missed, 0);
@@ -107,8 +107,8 @@ static void a_range_others_keep_stays_closed_when_one_releases_it(void **state)
 
 	r->test = &plan;
 	r->keeper.access = release;
-	plan.range = rig_keep(r, word, &r->keeper, VERDICT_PASS);
-	rig_keep(r, word, &r->other, VERDICT_PASS);
+	plan.range = rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->other.keeper, VERDICT_PASS);
 	rig_go(r, load_twice_and_look);
 	assert_int_equal(r->keeper.asked, 1);
 	assert_int_equal(r->other.asked, 2);
@@ -121,7 +121,7 @@ static enum keeper_status release_and_keep(struct rig_keeper *k,
 	struct plan *plan = k->rig->test;
 
 	release(k, access, verdict, err);
-	plan->more = rig_keep(k->rig, word, k, VERDICT_DENY);
+	plan->more = rig_keep(k->rig, word, &k->keeper, VERDICT_DENY);
 	assert_int_equal(session_keep(k->rig->session, plan->more, err), 0);
 	return KEEPER_OK;
 }
@@ -133,7 +133,7 @@ static void a_range_may_be_kept_again_at_once(void **state)
 
 	r->test = &plan;
 	r->keeper.access = release_and_keep;
-	plan.range = rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	plan.range = rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, load_twice_and_look);
 	assert_ptr_equal(plan.more, plan.range);
 	assert_int_equal(r->keeper.asked, 2);
@@ -150,7 +150,7 @@ static enum keeper_status release_and_keep_half(struct rig_keeper *k,
 	if (plan->more)
 		return KEEPER_OK;
 	release(k, access, verdict, err);
-	plan->more = rig_keep(k->rig, "0x401004+8", k, VERDICT_PASS);
+	plan->more = rig_keep(k->rig, "0x401004+8", &k->keeper, VERDICT_PASS);
 	assert_int_equal(session_keep(k->rig->session, plan->more, err), 0);
 	return KEEPER_OK;
 }
@@ -162,7 +162,7 @@ static void released_bytes_are_free_for_other_ranges(void **state)
 
 	r->test = &plan;
 	r->keeper.access = release_and_keep_half;
-	plan.range = rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	plan.range = rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, load_twice_and_look);
 	assert_int_equal(r->keeper.asked, 2);
 	assert_string_equal(r->said, "");
@@ -213,7 +213,7 @@ static void waiters_go_on_when_the_page_is_released(void **state)
 
 	r->test = &plan;
 	r->keeper.access = release_while_waited_for;
-	plan.range = rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	plan.range = rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, inc_and_join);
 	assert_int_equal(r->keeper.asked, 1);
 	assert_int_equal(rig_word(r), 2);
@@ -252,7 +252,7 @@ static void what_was_held_passes_when_its_range_is_released(void **state)
 
 	r->test = &plan;
 	r->keeper.access = hold;
-	plan.range = rig_keep(r, word, &r->keeper, VERDICT_DENY);
+	plan.range = rig_keep(r, word, &r->keeper.keeper, VERDICT_DENY);
 	rig_go(r, hold_then_release);
 	assert_int_equal(r->summary.spurious, 1);
 	assert_int_equal(r->summary.still_held, 0);
@@ -304,7 +304,7 @@ static void only_an_answer_to_the_access_ends_a_hold(void **state)
 	struct rig *r = *state;
 
 	r->keeper.access = hold_always;
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, resume_wrongly);
 }
 
@@ -327,7 +327,7 @@ static void a_held_access_denied_faults_where_it_is(void **state)
 	struct rig *r = *state;
 
 	r->keeper.access = hold_always;
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, resume_with_deny);
 }
 
@@ -369,8 +369,8 @@ static void a_grant_is_revoked_from_another_callback(void **state)
 
 	r->test = &plan;
 	r->keeper.access = grant_then_revoke;
-	plan.range = rig_keep(r, word, &r->keeper, VERDICT_PASS);
-	rig_keep(r, second, &r->keeper, VERDICT_PASS);
+	plan.range = rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
+	rig_keep(r, second, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, grant_and_revoke);
 	assert_int_equal(r->keeper.asked, 3);
 	assert_int_equal(r->summary.missed, 0);
@@ -381,7 +381,7 @@ static void a_grant_is_revoked_from_another_callback(void **state)
 static enum keeper_status keep_no_device(struct rig_keeper *k,
 	const struct access *access, struct verdict *verdict, struct error *err)
 {
-	struct range *range = rig_keep(k->rig, "device:none+8", k,
+	struct range *range = rig_keep(k->rig, "device:none+8", &k->keeper,
 		VERDICT_PASS);
 
 	(void)access;
@@ -401,7 +401,7 @@ static void an_unknown_device_cannot_be_kept_later(void **state)
 	struct rig *r = *state;
 
 	r->keeper.access = keep_no_device;
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, load_once);
 	assert_non_null(strstr(r->said, "there is no such device"));
 }

@@ -113,13 +113,15 @@ static inline struct image *rig_image(void)
 	return image;
 }
 
-static inline int rig_setup(void **state)
+/* decided is told of accesses with the rig, first in whatever it is part of;
+ * may be NULL. */
+static inline void rig_init(struct rig *r,
+	void (*decided)(void *ctx, const struct access *access,
+		enum outcome outcome))
 {
-	struct rig *r = calloc(1, sizeof(*r));
 	struct session_config config;
 	struct error err;
 
-	assert_non_null(r);
 	r->fake = &rig_fake;
 	fake_target_init(r->fake);
 	r->image = rig_image();
@@ -133,18 +135,15 @@ static inline int rig_setup(void **state)
 		.target = &r->fake->target,
 		.ranges = r->ranges,
 		.names = r->names,
+		.decided = decided,
 		.report = rig_said,
 		.ctx = r,
 	};
 	assert_int_equal(session_create(&config, &r->session, &err), 0);
-	*state = r;
-	return 0;
 }
 
-static inline int rig_teardown(void **state)
+static inline void rig_fini(struct rig *r)
 {
-	struct rig *r = *state;
-
 	session_destroy(r->session);
 	range_set_destroy(r->ranges);
 	names_destroy(r->names);
@@ -152,19 +151,34 @@ static inline int rig_teardown(void **state)
 	free(rig_elf);
 	keeper_destroy(&r->keeper.keeper);
 	keeper_destroy(&r->other.keeper);
-	free(r);
+}
+
+static inline int rig_setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_non_null(r);
+	rig_init(r, NULL);
+	*state = r;
+	return 0;
+}
+
+static inline int rig_teardown(void **state)
+{
+	rig_fini(*state);
+	free(*state);
 	return 0;
 }
 
 static inline struct range *rig_keep(struct rig *r, const char *text,
-	struct rig_keeper *k, enum verdict_kind fallback)
+	struct keeper *keeper, enum verdict_kind fallback)
 {
 	const struct image *images[] = { r->image };
 	struct range *range = NULL;
 	struct error err = { 0 };
 
-	if (range_set_add(r->ranges, text, images, 1, &k->keeper, fallback,
-		    &range, &err))
+	if (range_set_add(r->ranges, text, images, 1, keeper, fallback, &range,
+		    &err))
 		fail_msg("%s", err.text);
 	return range;
 }

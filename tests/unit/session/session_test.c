@@ -10,10 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "keeper/keeper.h"
-#include "tests/support/fake_target.h"
-#include "tests/support/tests.h"
-#include "tests/support/tiny_elf.h"
+#include "tests/unit/session/rig.h"
 
 #define LOG_MAX 64
 
@@ -151,16 +148,11 @@ static const struct keeper_ops watcher_ops = {
 	.destroy = on_destroy,
 };
 
+/* A rig with keepers of this file's. */
 struct fixture {
-	struct fake_target *fake;
+	struct rig rig; /* first: what the rig is told, the fixture is */
 	struct test_keeper keeper, other, watcher;
-	struct image *image;
-	struct range_set *ranges;
-	struct names *names;
-	struct session *session;
-	struct session_summary summary;
 	uint64_t decided;
-	char said[1024];
 };
 
 static void on_decided(
@@ -173,62 +165,15 @@ static void on_decided(
 	__atomic_fetch_add(&f->decided, 1, __ATOMIC_SEQ_CST);
 }
 
-static void on_said(void *ctx, const char *text, size_t len)
-{
-	struct fixture *f = ctx;
-	size_t used = strlen(f->said);
-
-	if (used + len < sizeof(f->said))
-		memcpy(f->said + used, text, len);
-}
-
-static struct fake_target the_fake;
-
-/* A program whose segments are the fake's pages. */
-static void *elf_bytes;
-
-static struct image *tiny_image(void)
-{
-	static const uint8_t code[16] = { 0xcc };
-	const struct tiny_segment segments[] = {
-		{ FAKE_CODE, code, 16, 4096, PF_R | PF_X },
-		{ FAKE_DATA, code, 16, 7 * 4096, PF_R | PF_W },
-	};
-	struct image *image;
-	struct error err = { 0 };
-	size_t size;
-
-	elf_bytes = tiny_elf_make(segments, 2, FAKE_CODE, &size);
-	if (image_open_memory("fake", elf_bytes, size, &image, &err))
-		fail_msg("%s", err.text);
-	return image;
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct error err;
-	struct session_config config;
 
 	assert_non_null(f);
-	f->fake = &the_fake;
-	fake_target_init(f->fake);
-	f->image = tiny_image();
-	f->fake->process.image = f->image;
+	rig_init(&f->rig, on_decided);
 	keeper_init(&f->keeper.keeper, &test_keeper_ops);
 	keeper_init(&f->other.keeper, &test_keeper_ops);
 	keeper_init(&f->watcher.keeper, &watcher_ops);
-	f->ranges = range_set_create();
-	f->names = names_create();
-	config = (struct session_config){
-		.target = &f->fake->target,
-		.ranges = f->ranges,
-		.names = f->names,
-		.decided = on_decided,
-		.report = on_said,
-		.ctx = f,
-	};
-	assert_int_equal(session_create(&config, &f->session, &err), 0);
 	*state = f;
 	return 0;
 }
@@ -237,11 +182,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	session_destroy(f->session);
-	range_set_destroy(f->ranges);
-	names_destroy(f->names);
-	image_close(f->image);
-	free(elf_bytes);
+	rig_fini(&f->rig);
 	keeper_destroy(&f->keeper.keeper);
 	keeper_destroy(&f->other.keeper);
 	keeper_destroy(&f->watcher.keeper);
@@ -252,25 +193,12 @@ static int teardown(void **state)
 static struct range *keep(
 	struct fixture *f, const char *text, struct test_keeper *keeper)
 {
-	const struct image *images[] = { f->image };
-	struct range *range = NULL;
-	struct error err = { 0 };
-
-	if (range_set_add(f->ranges, text, images, 1, &keeper->keeper,
-		    VERDICT_PASS, &range, &err))
-		fail_msg("%s", err.text);
-	return range;
+	return rig_keep(&f->rig, text, &keeper->keeper, VERDICT_PASS);
 }
 
 static void go(struct fixture *f, void (*body)(struct fake_target *, void *))
 {
-	struct target_result result;
-	struct error err;
-
-	f->fake->body = body;
-	f->fake->body_ctx = f;
-	assert_int_equal(session_run(f->session, &result, &err), 0);
-	session_summary(f->session, &f->summary);
+	rig_go(&f->rig, body);
 }
 
 static uint64_t memory(struct fixture *f, uint64_t va)
@@ -278,20 +206,20 @@ static uint64_t memory(struct fixture *f, uint64_t va)
 	uint64_t v = 0;
 
 	for (int i = 7; i >= 0; i--)
-		v = v << 8 | *fake_target_byte(f->fake, va + i);
+		v = v << 8 | *fake_target_byte(f->rig.fake, va + i);
 	return v;
 }
 
 static void set_memory(struct fixture *f, uint64_t va, uint64_t v)
 {
 	for (int i = 0; i < 8; i++)
-		*fake_target_byte(f->fake, va + i) = (uint8_t)(v >> 8 * i);
+		*fake_target_byte(f->rig.fake, va + i) = (uint8_t)(v >> 8 * i);
 }
 
 #define RUN(f, ...)                                                            \
-	fake_target_run_insn((f)->fake, 0, (const uint8_t[]){ __VA_ARGS__ },   \
+	fake_target_run_insn((f)->rig.fake, 0, (const uint8_t[]){ __VA_ARGS__ },   \
 		sizeof((const uint8_t[]){ __VA_ARGS__ }))
-#define REGS(f) ((f)->fake->threads[0].regs)
+#define REGS(f) ((f)->rig.fake->threads[0].regs)
 #define GPR(f, r) (REGS(f).gpr[ARCH_##r])
 #define X FAKE_DATA
 
@@ -335,9 +263,9 @@ static void a_load_is_told_and_passes(void **state)
 	assert_memory_equal(f->keeper.told[0].old_bytes,
 		"\x88\x77\x66\x55\x44\x33\x22\x11", 8);
 	assert_false(f->keeper.told[0].has_new);
-	assert_int_equal(f->summary.accesses, 1);
-	assert_int_equal(f->summary.by_kind[ACCESS_LOAD], 1);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.accesses, 1);
+	assert_int_equal(f->rig.summary.by_kind[ACCESS_LOAD], 1);
+	assert_int_equal(f->rig.summary.missed, 0);
 	assert_int_equal(f->decided, 1);
 }
 
@@ -352,7 +280,7 @@ static void a_served_load_sees_the_value_and_memory_stays(void **state)
 	go(f, load_body);
 	assert_int_equal(GPR(f, RAX), 0xabcdef);
 	assert_int_equal(memory(f, X), 0x1122334455667788);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_SERVE], 1);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_SERVE], 1);
 }
 
 static void store_body(struct fake_target *fake, void *ctx)
@@ -376,7 +304,7 @@ static void a_store_passes_with_old_and_new(void **state)
 	assert_int_equal(f->keeper.told[0].access.kind, ACCESS_STORE);
 	assert_int_equal(f->keeper.told[0].old_bytes[0], 7);
 	assert_int_equal(f->keeper.told[0].new_bytes[0], 0x55);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void an_absorbed_store_completes_and_stores_nothing(void **state)
@@ -389,7 +317,7 @@ static void an_absorbed_store_completes_and_stores_nothing(void **state)
 	go(f, store_body);
 	assert_int_equal(memory(f, X), 7);
 	assert_int_equal(REGS(f).rip, FAKE_CODE + 3);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_ABSORB], 1);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_ABSORB], 1);
 }
 
 static void a_served_store_stores_the_other_value(void **state)
@@ -401,7 +329,7 @@ static void a_served_store_stores_the_other_value(void **state)
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, store_body);
 	assert_int_equal(memory(f, X), 0x99);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void a_denied_access_faults_and_nothing_happens(void **state)
@@ -414,11 +342,11 @@ static void a_denied_access_faults_and_nothing_happens(void **state)
 	go(f, store_body);
 	assert_int_equal(memory(f, X), 7);
 	assert_int_equal(REGS(f).rip, FAKE_CODE);
-	assert_true(f->fake->threads[0].faulted);
-	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_PF);
-	assert_int_equal(f->fake->threads[0].fault.address, X);
-	assert_true(f->fake->threads[0].fault.error_code & ARCH_PF_WRITE);
-	assert_non_null(strstr(f->said, "access 1 denied by the keeper of"));
+	assert_true(f->rig.fake->threads[0].faulted);
+	assert_int_equal(f->rig.fake->threads[0].fault.vector, ARCH_VECTOR_PF);
+	assert_int_equal(f->rig.fake->threads[0].fault.address, X);
+	assert_true(f->rig.fake->threads[0].fault.error_code & ARCH_PF_WRITE);
+	assert_non_null(strstr(f->rig.said, "access 1 denied by the keeper of"));
 }
 
 static void stop_body(struct fake_target *fake, void *ctx)
@@ -441,7 +369,7 @@ static void stop_stops_before_the_access(void **state)
 	go(f, stop_body);
 	assert_int_equal(memory(f, X), 7);
 	assert_int_equal(REGS(f).rip, FAKE_CODE);
-	assert_non_null(strstr(f->said, "0x401000+8"));
+	assert_non_null(strstr(f->rig.said, "0x401000+8"));
 }
 
 static void xadd_body(struct fake_target *fake, void *ctx)
@@ -480,7 +408,7 @@ static void a_served_atomic_computes_on_the_served_value(void **state)
 	go(f, xadd_body);
 	assert_int_equal(GPR(f, RAX), 1000);
 	assert_int_equal(memory(f, X), 1005);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void an_absorbed_atomic_sees_memory_and_stores_nothing(void **state)
@@ -512,8 +440,8 @@ static void a_page_mate_is_performed_and_only_counted(void **state)
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, page_mate_body);
 	assert_int_equal(f->keeper.count, 0);
-	assert_int_equal(f->summary.accesses, 0);
-	assert_int_equal(f->summary.page_mates, 1);
+	assert_int_equal(f->rig.summary.accesses, 0);
+	assert_int_equal(f->rig.summary.page_mates, 1);
 }
 
 static void straddle_body(struct fake_target *fake, void *ctx)
@@ -568,9 +496,9 @@ static void one_keepers_no_undoes_all(void **state)
 	f->other.answer = VERDICT_DENY;
 	go(f, straddle_body);
 	assert_int_equal(memory(f, X), 0);
-	assert_int_equal(f->fake->threads[0].fault.address, X + 4);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_DENY], 1);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_FAULT], 1);
+	assert_int_equal(f->rig.fake->threads[0].fault.address, X + 4);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_DENY], 1);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_FAULT], 1);
 }
 
 static void half_mapped_body(struct fake_target *fake, void *ctx)
@@ -589,9 +517,9 @@ static void an_operand_half_unmapped_faults_whole(void **state)
 
 	keep(f, "0x401ffc+4", &f->keeper);
 	go(f, half_mapped_body);
-	assert_true(f->fake->threads[0].faulted);
-	assert_int_equal(f->fake->threads[0].fault.address, X + 4096);
-	assert_int_equal(*fake_target_byte(f->fake, X + 4092), 0);
+	assert_true(f->rig.fake->threads[0].faulted);
+	assert_int_equal(f->rig.fake->threads[0].fault.address, X + 4096);
+	assert_int_equal(*fake_target_byte(f->rig.fake, X + 4092), 0);
 	assert_int_equal(f->keeper.count, 0);
 }
 
@@ -615,7 +543,7 @@ static void an_access_across_two_kept_pages_is_one(void **state)
 	assert_int_equal(f->keeper.count, 1);
 	assert_int_equal(f->keeper.told[0].access.offset, 4092);
 	assert_int_equal(f->keeper.told[0].access.kept_count, 8);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void rep_body(struct fake_target *fake, void *ctx)
@@ -624,7 +552,7 @@ static void rep_body(struct fake_target *fake, void *ctx)
 
 	(void)fake;
 	for (int i = 0; i < 16; i++)
-		*fake_target_byte(f->fake, X + 4096 + i) = (uint8_t)(i + 1);
+		*fake_target_byte(f->rig.fake, X + 4096 + i) = (uint8_t)(i + 1);
 	GPR(f, RSI) = X + 4096;
 	GPR(f, RDI) = X;
 	GPR(f, RCX) = 16;
@@ -642,13 +570,13 @@ static void rep_is_one_access_an_element(void **state)
 	keep(f, "0x401004+8", &f->keeper);
 	go(f, rep_body);
 	assert_int_equal(f->keeper.count, 8);
-	assert_int_equal(f->summary.page_mates, 8);
+	assert_int_equal(f->rig.summary.page_mates, 8);
 	for (unsigned i = 0; i < 8; i++) {
 		assert_int_equal(f->keeper.told[i].access.offset, i);
 		assert_int_equal(f->keeper.told[i].new_bytes[0], i + 5);
 	}
 	for (unsigned i = 0; i < 16; i++)
-		assert_int_equal(*fake_target_byte(f->fake, X + i), i + 1);
+		assert_int_equal(*fake_target_byte(f->rig.fake, X + i), i + 1);
 }
 
 static void run_body(struct fake_target *fake, void *ctx)
@@ -657,7 +585,7 @@ static void run_body(struct fake_target *fake, void *ctx)
 
 	(void)fake;
 	for (int i = 0; i < 64; i++)
-		*fake_target_byte(f->fake, X + 4096 + i) = (uint8_t)(i + 1);
+		*fake_target_byte(f->rig.fake, X + 4096 + i) = (uint8_t)(i + 1);
 	GPR(f, RSI) = X + 4096;
 	GPR(f, RDI) = X;
 	GPR(f, RCX) = 8;
@@ -682,9 +610,9 @@ static void rep_is_one_access_a_run_where_the_range_asks(void **state)
 	assert_int_equal(a->size, 48);
 	assert_int_equal(f->keeper.told[0].new_bytes[47], 56);
 	for (unsigned i = 0; i < 64; i++)
-		assert_int_equal(*fake_target_byte(f->fake, X + i), i + 1);
-	assert_int_equal(f->summary.page_mates, 2);
-	assert_int_equal(f->summary.missed, 0);
+		assert_int_equal(*fake_target_byte(f->rig.fake, X + i), i + 1);
+	assert_int_equal(f->rig.summary.page_mates, 2);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void nobody_gets_a_run_that_nobody_asked_for(void **state)
@@ -695,7 +623,7 @@ static void nobody_gets_a_run_that_nobody_asked_for(void **state)
 	keep(f, "0x400000+3", &f->keeper)->joined = true;
 	go(f, run_body);
 	assert_int_equal(f->keeper.count, 8);
-	assert_int_equal(f->summary.by_kind[ACCESS_FETCH], 8);
+	assert_int_equal(f->rig.summary.by_kind[ACCESS_FETCH], 8);
 }
 
 static void an_absorbed_run_stores_nothing(void **state)
@@ -705,10 +633,10 @@ static void an_absorbed_run_stores_nothing(void **state)
 	f->keeper.answer = VERDICT_ABSORB;
 	keep(f, "0x401008+48", &f->keeper)->joined = true;
 	go(f, run_body);
-	assert_int_equal(*fake_target_byte(f->fake, X + 7), 8);
+	assert_int_equal(*fake_target_byte(f->rig.fake, X + 7), 8);
 	for (unsigned i = 8; i < 56; i++)
-		assert_int_equal(*fake_target_byte(f->fake, X + i), 0);
-	assert_int_equal(*fake_target_byte(f->fake, X + 56), 57);
+		assert_int_equal(*fake_target_byte(f->rig.fake, X + i), 0);
+	assert_int_equal(*fake_target_byte(f->rig.fake, X + 56), 57);
 }
 
 static void a_stepped_run_is_stepped_by_elements(void **state)
@@ -720,8 +648,8 @@ static void a_stepped_run_is_stepped_by_elements(void **state)
 	go(f, run_body);
 	assert_int_equal(f->keeper.stepped_count, 2);
 	assert_int_equal(f->keeper.stepped.count, 1);
-	assert_int_equal(f->summary.accesses, 2);
-	assert_int_equal(*fake_target_byte(f->fake, X + 23), 24);
+	assert_int_equal(f->rig.summary.accesses, 2);
+	assert_int_equal(*fake_target_byte(f->rig.fake, X + 23), 24);
 }
 
 static void run_onto_itself_body(struct fake_target *fake, void *ctx)
@@ -729,14 +657,14 @@ static void run_onto_itself_body(struct fake_target *fake, void *ctx)
 	struct fixture *f = ctx;
 
 	(void)fake;
-	*fake_target_byte(f->fake, X) = 0x77;
+	*fake_target_byte(f->rig.fake, X) = 0x77;
 	GPR(f, RSI) = X;
 	GPR(f, RDI) = X + 1;
 	GPR(f, RCX) = 15;
 	/* rep movsb one byte further: a fill */
 	assert_int_equal(RUN(f, 0xf3, 0xa4), TARGET_RESUME);
 	for (unsigned i = 0; i < 16; i++)
-		assert_int_equal(*fake_target_byte(f->fake, X + i), 0x77);
+		assert_int_equal(*fake_target_byte(f->rig.fake, X + i), 0x77);
 }
 
 static void a_run_onto_its_own_source_stays_elements(void **state)
@@ -745,7 +673,7 @@ static void a_run_onto_its_own_source_stays_elements(void **state)
 
 	keep(f, "0x401000+16", &f->keeper)->joined = true;
 	go(f, run_onto_itself_body);
-	assert_int_equal(f->summary.accesses, 30);
+	assert_int_equal(f->rig.summary.accesses, 30);
 }
 
 static void stos_and_lods_body(struct fake_target *fake, void *ctx)
@@ -826,9 +754,9 @@ static void a_program_that_steps_itself_gets_its_trap(void **state)
 	set_memory(f, X, 0x1234);
 	go(f, trap_flag_body);
 	assert_int_equal(GPR(f, RAX), 0x1234);
-	assert_true(f->fake->threads[0].faulted);
-	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_DB);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_PASS], 1);
+	assert_true(f->rig.fake->threads[0].faulted);
+	assert_int_equal(f->rig.fake->threads[0].fault.vector, ARCH_VECTOR_DB);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_PASS], 1);
 }
 
 /* Element 1 of a gather lies on no page. */
@@ -868,10 +796,10 @@ static void a_faulting_gather_has_done_the_lanes_before(void **state)
 	keep(f, "0x401000+8", &f->keeper);
 	set_memory(f, X, 0x1234);
 	go(f, gather_body);
-	assert_true(f->fake->threads[0].faulted);
-	assert_int_equal(f->fake->threads[0].fault.address, X + 0x400000);
+	assert_true(f->rig.fake->threads[0].faulted);
+	assert_int_equal(f->rig.fake->threads[0].fault.address, X + 0x400000);
 	assert_int_equal(f->keeper.count, 1);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_PASS], 1);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_PASS], 1);
 }
 
 static void inc_body(struct fake_target *fake, void *ctx)
@@ -893,15 +821,15 @@ static void step_shows_old_and_new(void **state)
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, inc_body);
 	assert_int_equal(memory(f, X), 42);
-	assert_int_equal(f->fake->threads[0].steps, 1);
+	assert_int_equal(f->rig.fake->threads[0].steps, 1);
 	assert_int_equal(f->keeper.stepped_count, 1);
 	assert_int_equal(f->keeper.stepped.count, 1);
 	assert_int_equal(f->keeper.stepped.next_ip, FAKE_CODE + 3);
 	assert_int_equal(f->keeper.piece.kind, ACCESS_RMW);
 	assert_int_equal(f->keeper.piece_old[0], 41);
 	assert_int_equal(f->keeper.piece_new[0], 42);
-	assert_int_equal(f->summary.steps, 1);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.steps, 1);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void rollback_undoes_a_step(void **state)
@@ -914,8 +842,8 @@ static void rollback_undoes_a_step(void **state)
 	go(f, inc_body);
 	assert_int_equal(memory(f, X), 41);
 	assert_int_equal(REGS(f).rip, FAKE_CODE);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_ROLLBACK], 1);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_ROLLBACK], 1);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void deny_after_a_step_undoes_it_and_faults(void **state)
@@ -927,9 +855,9 @@ static void deny_after_a_step_undoes_it_and_faults(void **state)
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, inc_body);
 	assert_int_equal(memory(f, X), 41);
-	assert_true(f->fake->threads[0].faulted);
-	assert_int_equal(f->fake->threads[0].fault.vector, ARCH_VECTOR_PF);
-	assert_non_null(strstr(f->said, "access 1 denied by the keeper of"));
+	assert_true(f->rig.fake->threads[0].faulted);
+	assert_int_equal(f->rig.fake->threads[0].fault.vector, ARCH_VECTOR_PF);
+	assert_non_null(strstr(f->rig.said, "access 1 denied by the keeper of"));
 }
 
 static void step_on_body(struct fake_target *fake, void *ctx)
@@ -957,8 +885,8 @@ static void step_again_steps_the_next_instruction(void **state)
 	assert_int_equal(f->keeper.stepped.times, 2);
 	assert_int_equal(f->keeper.piece_new[0], 3);
 	assert_int_equal(memory(f, X), 3);
-	assert_int_equal(f->summary.by_outcome[OUTCOME_STEP], 2);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.by_outcome[OUTCOME_STEP], 2);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void device_body(struct fake_target *fake, void *ctx)
@@ -991,11 +919,11 @@ static void a_failing_keeper_has_its_default_applied(void **state)
 	keep(f, "0x401000+8", &f->keeper)->links[0].fallback = VERDICT_DENY;
 	set_memory(f, X, 7);
 	go(f, store_body);
-	assert_true(f->fake->threads[0].faulted);
+	assert_true(f->rig.fake->threads[0].faulted);
 	assert_int_equal(memory(f, X), 7);
-	assert_int_equal(f->summary.keeper_errors, 1);
-	assert_non_null(strstr(f->said, "told to fail"));
-	assert_non_null(strstr(f->said, "`deny' applies"));
+	assert_int_equal(f->rig.summary.keeper_errors, 1);
+	assert_non_null(strstr(f->rig.said, "told to fail"));
+	assert_non_null(strstr(f->rig.said, "`deny' applies"));
 }
 
 /* On demand, while it runs: each store that slipped past is found once. */
@@ -1005,13 +933,13 @@ static void check_body(struct fake_target *fake, void *ctx)
 	struct session_summary now;
 
 	(void)fake;
-	session_check(f->session);
-	session_summary(f->session, &now);
+	session_check(f->rig.session);
+	session_summary(f->rig.session, &now);
 	assert_int_equal(now.missed, 0);
 	set_memory(f, X, 0x0100);
-	session_check(f->session);
-	session_check(f->session);
-	session_summary(f->session, &now);
+	session_check(f->rig.session);
+	session_check(f->rig.session);
+	session_summary(f->rig.session, &now);
 	assert_int_equal(now.missed, 1);
 	GPR(f, RBX) = X;
 	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
@@ -1024,11 +952,11 @@ static void memory_is_checked_on_demand(void **state)
 
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, check_body);
-	assert_int_equal(f->summary.missed, 1);
-	assert_int_equal(f->summary.verified_bytes, 8);
-	assert_int_equal(f->summary.traps[TRAP_USEFUL], 1);
-	assert_int_equal(f->summary.traps[TRAP_MATE], 0);
-	assert_int_equal(f->summary.trap_ticks[TRAP_USEFUL], 0);
+	assert_int_equal(f->rig.summary.missed, 1);
+	assert_int_equal(f->rig.summary.verified_bytes, 8);
+	assert_int_equal(f->rig.summary.traps[TRAP_USEFUL], 1);
+	assert_int_equal(f->rig.summary.traps[TRAP_MATE], 0);
+	assert_int_equal(f->rig.summary.trap_ticks[TRAP_USEFUL], 0);
 }
 
 static void slip_body(struct fake_target *fake, void *ctx)
@@ -1043,8 +971,8 @@ static void a_store_that_slipped_past_is_found(void **state)
 
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, slip_body);
-	assert_int_equal(f->summary.missed, 1);
-	assert_non_null(strstr(f->summary.missed_why, "byte 1 of"));
+	assert_int_equal(f->rig.summary.missed, 1);
+	assert_non_null(strstr(f->rig.summary.missed_why, "byte 1 of"));
 }
 
 static void map_later_body(struct fake_target *fake, void *ctx)
@@ -1090,10 +1018,10 @@ static void a_page_is_kept_before_user_code_can_use_it(void **state)
 	struct fixture *f = *state;
 
 	keep(f, "0x402000+8", &f->keeper);
-	f->fake->unmapped[2] = true;
+	f->rig.fake->unmapped[2] = true;
 	go(f, map_hidden_body);
 	assert_int_equal(f->keeper.count, 1);
-	assert_false(f->fake->watching);
+	assert_false(f->rig.fake->watching);
 }
 
 static void not_watching_body(struct fake_target *fake, void *ctx)
@@ -1115,10 +1043,10 @@ static void a_range_follows_its_mappings(void **state)
 	struct fixture *f = *state;
 
 	keep(f, "0x402000+8", &f->keeper);
-	f->fake->unmapped[2] = true;
+	f->rig.fake->unmapped[2] = true;
 	go(f, map_later_body);
 	assert_int_equal(f->keeper.count, 1);
-	assert_int_equal(f->summary.never_bound, 0);
+	assert_int_equal(f->rig.summary.never_bound, 0);
 }
 
 static void copy_body(struct fake_target *fake, void *ctx)
@@ -1159,8 +1087,8 @@ static void the_kernels_copies_are_accesses_too(void **state)
 	assert_int_equal(f->keeper.told[0].access.kept_count, 4);
 	assert_int_equal(f->keeper.told[1].access.kind, ACCESS_IPC_SRC);
 	assert_memory_equal(
-		fake_target_byte(f->fake, X), "0123456789abcdef", 16);
-	assert_int_equal(f->summary.missed, 0);
+		fake_target_byte(f->rig.fake, X), "0123456789abcdef", 16);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void caller_body(struct fake_target *fake, void *ctx)
@@ -1201,7 +1129,7 @@ static void a_copy_has_the_stack_of_the_call(void **state)
 {
 	struct fixture *f = *state;
 
-	f->keeper.session = f->session;
+	f->keeper.session = f->rig.session;
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, caller_body);
 	assert_int_equal(f->keeper.count, 3);
@@ -1214,7 +1142,7 @@ static void a_denied_copy_leaves_memory_alone(void **state)
 	f->keeper.answer = VERDICT_DENY;
 	keep(f, "0x401004+4", &f->keeper);
 	go(f, copy_body);
-	assert_int_equal(*fake_target_byte(f->fake, X), 0);
+	assert_int_equal(*fake_target_byte(f->rig.fake, X), 0);
 }
 
 static void stopped_copy_body(struct fake_target *fake, void *ctx)
@@ -1242,8 +1170,8 @@ static void stop_after_a_step_stops_a_copy_too(void **state)
 	f->keeper.stepped_answers[0] = VERDICT_STOP;
 	keep(f, "0x401004+4", &f->keeper);
 	go(f, stopped_copy_body);
-	assert_int_equal(*fake_target_byte(f->fake, X), 0);
-	assert_non_null(strstr(f->said, "stopped by the keeper"));
+	assert_int_equal(*fake_target_byte(f->rig.fake, X), 0);
+	assert_non_null(strstr(f->rig.said, "stopped by the keeper"));
 }
 
 static void the_keepers_of_a_range_are_asked_in_turn(void **state)
@@ -1261,7 +1189,7 @@ static void the_keepers_of_a_range_are_asked_in_turn(void **state)
 	assert_int_equal(f->watcher.told_count, 1);
 	assert_int_equal(f->watcher.told_outcome, OUTCOME_ABSORB);
 	assert_int_equal(memory(f, X), 7);
-	assert_int_equal(f->summary.accesses, 1);
+	assert_int_equal(f->rig.summary.accesses, 1);
 }
 
 static void an_answer_ends_the_asking(void **state)
@@ -1290,7 +1218,7 @@ static void what_a_condition_leaves_out_is_not_asked(void **state)
 	go(f, store_body);
 	assert_int_equal(f->keeper.count, 0);
 	assert_int_equal(memory(f, X), 0x55);
-	assert_int_equal(f->summary.accesses, 1);
+	assert_int_equal(f->rig.summary.accesses, 1);
 	assert_int_equal(range->links[0].filtered, 1);
 }
 
@@ -1302,7 +1230,7 @@ static enum keeper_status meddle(struct keeper *keeper,
 	struct test_keeper *k = (struct test_keeper *)keeper;
 
 	if (!k->count)
-		*fake_target_byte(&the_fake, X) = 200;
+		*fake_target_byte(&rig_fake, X) = 200;
 	return on_access(keeper, access, verdict, err);
 }
 
@@ -1322,7 +1250,7 @@ static void an_atomic_that_lost_its_race_is_asked_again(void **state)
 	assert_int_equal(f->keeper.told[1].access.seq, 1);
 	assert_int_equal(memory(f, X), 205);
 	assert_int_equal(GPR(f, RAX), 200);
-	assert_int_equal(f->summary.accesses, 1);
+	assert_int_equal(f->rig.summary.accesses, 1);
 	f->keeper.keeper.ops = &test_keeper_ops;
 }
 
@@ -1331,7 +1259,7 @@ static void resume(struct fixture *f, uint64_t seq, enum verdict_kind kind,
 {
 	struct verdict verdict = { .kind = kind };
 
-	assert_int_equal(session_resume(f->session, seq, &verdict,
+	assert_int_equal(session_resume(f->rig.session, seq, &verdict,
 				 (const uint8_t *)&value, size),
 		want);
 }
@@ -1380,10 +1308,10 @@ static void a_held_access_waits_for_its_word(void **state)
 	assert_int_equal(f->keeper.count, 2);
 	assert_int_equal(f->keeper.told[0].access.seq, 1);
 	assert_int_equal(f->keeper.told[1].access.seq, 2);
-	assert_int_equal(f->summary.accesses, 2);
-	assert_int_equal(f->summary.holds, 1);
-	assert_int_equal(f->summary.still_held, 0);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.accesses, 2);
+	assert_int_equal(f->rig.summary.holds, 1);
+	assert_int_equal(f->rig.summary.still_held, 0);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void hold_too_long_body(struct fake_target *fake, void *ctx)
@@ -1416,9 +1344,9 @@ static void held_for_ever_body(struct fake_target *fake, void *ctx)
 	(void)fake;
 	GPR(f, RBX) = X;
 	RUN(f, STORE_RAX);
-	f->summary.still_held = 99;
-	session_summary(f->session, &f->summary);
-	assert_int_equal(f->summary.still_held, 1);
+	f->rig.summary.still_held = 99;
+	session_summary(f->rig.session, &f->rig.summary);
+	assert_int_equal(f->rig.summary.still_held, 1);
 }
 
 static void what_was_never_resumed_ends_with_its_process(void **state)
@@ -1428,8 +1356,8 @@ static void what_was_never_resumed_ends_with_its_process(void **state)
 	f->keeper.answer = VERDICT_HOLD;
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, held_for_ever_body);
-	assert_int_equal(f->summary.still_held, 0);
-	assert_int_equal(f->summary.accesses, 0);
+	assert_int_equal(f->rig.summary.still_held, 0);
+	assert_int_equal(f->rig.summary.accesses, 0);
 }
 
 static void movs_held_body(struct fake_target *fake, void *ctx)
@@ -1445,7 +1373,7 @@ static void movs_held_body(struct fake_target *fake, void *ctx)
 	assert_int_equal(f->other.count, 1);
 	resume(f, 2, VERDICT_PASS, 0, 0, 0);
 	RUN(f, 0xa4);
-	assert_int_equal(*fake_target_byte(f->fake, X), 0x77);
+	assert_int_equal(*fake_target_byte(f->rig.fake, X), 0x77);
 }
 
 static void nobody_is_asked_twice_for_a_held_instruction(void **state)
@@ -1458,7 +1386,7 @@ static void nobody_is_asked_twice_for_a_held_instruction(void **state)
 	go(f, movs_held_body);
 	assert_int_equal(f->keeper.count, 1);
 	assert_int_equal(f->other.count, 1);
-	assert_int_equal(f->summary.accesses, 2);
+	assert_int_equal(f->rig.summary.accesses, 2);
 }
 
 static void granted_process_body(struct fake_target *fake, void *ctx)
@@ -1485,7 +1413,7 @@ static void a_grant_to_a_process_is_its_own(void **state)
 	f->keeper.grant = GRANT_PROCESS;
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, granted_process_body);
-	assert_int_equal(f->summary.accesses, 3);
+	assert_int_equal(f->rig.summary.accesses, 3);
 }
 
 static void granted_all_body(struct fake_target *fake, void *ctx)
@@ -1498,7 +1426,7 @@ static void granted_all_body(struct fake_target *fake, void *ctx)
 	assert_false(fake->closed[1]);
 	/* Nobody sees this one. */
 	set_memory(f, X, 1234);
-	session_revoke(f->session, range_set_get(f->ranges, 0));
+	session_revoke(f->rig.session, range_set_get(f->rig.ranges, 0));
 	assert_true(fake->closed[1]);
 	f->keeper.answer = VERDICT_PASS;
 	RUN(f, LOAD_RAX);
@@ -1513,7 +1441,7 @@ static void a_grant_to_all_opens_the_page_until_revoked(void **state)
 	f->keeper.grant = GRANT_ALL;
 	keep(f, "0x401000+8", &f->keeper);
 	go(f, granted_all_body);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void granted_beside_body(struct fake_target *fake, void *ctx)
@@ -1577,8 +1505,8 @@ static void two_threads_lose_nothing(void **state)
 	go(f, race_body);
 	assert_int_equal(memory(f, X), 2 * ROUNDS);
 	assert_int_equal(f->keeper.count, 2 * ROUNDS);
-	assert_int_equal(f->summary.by_kind[ACCESS_RMW], 2 * ROUNDS);
-	assert_int_equal(f->summary.missed, 0);
+	assert_int_equal(f->rig.summary.by_kind[ACCESS_RMW], 2 * ROUNDS);
+	assert_int_equal(f->rig.summary.missed, 0);
 }
 
 static void order_body(struct fake_target *fake, void *ctx)

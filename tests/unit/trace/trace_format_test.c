@@ -156,10 +156,8 @@ static void need_reader(void)
 	int status = system("python3 " READER " /dev/null 2>/dev/null");
 
 	/* 1: it runs, and /dev/null is no trace. */
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 1) {
-		print_message("no python3, libzstd or libxxhash\n");
-		skip();
-	}
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
+		test_skip("no python3, libzstd or libxxhash");
 }
 
 static void next_line(FILE *in)

@@ -80,7 +80,7 @@ static const struct trace_input inputs[] = {
 		.range = 2, .address = 0x8000000000000000, .value = 0x70000000e },
 	{ .kind = TRACE_INPUT_ANSWER, .answer = TRACE_ANSWER_VALUE, .seq = 10,
 		.bytes = (const uint8_t *)"12345678", .size = 8 },
-	{ .kind = TRACE_INPUT_WRITE, .process = 5, .address = 0x401000,
+	{ .kind = TRACE_INPUT_WRITE, .seq = 8, .process = 5, .address = 0x401000,
 		.bytes = long_bytes, .size = sizeof(long_bytes) },
 	{ .kind = TRACE_INPUT_KEEP, .range = 4, .value = 1 },
 	{ .kind = TRACE_INPUT_RELEASE, .range = 4 },
