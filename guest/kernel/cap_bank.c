@@ -17,6 +17,9 @@
 	(CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE | CUSTOS_RIGHT_SEND |          \
 		CUSTOS_RIGHT_CONTROL)
 
+/* More frames than any machine has; a call can return it. */
+#define LIMIT_MAX UINT32_MAX
+
 /* Tables looked at by one call. */
 #define TABLES_MAX 1024
 
@@ -118,7 +121,7 @@ int64_t bank_call_create_child(const struct call *call)
 	struct cap *to = cap_find_empty(call->caller, call->args[0]);
 	struct bank *child;
 
-	if (!to)
+	if (!to || call->args[1] > LIMIT_MAX)
 		return -CUSTOS_E_REQUEST;
 	if (bank_create_child(target(call), call->args[1], &child))
 		return keep_exhausted(call->caller, CUSTOS_CAP_BANK, 0);
@@ -129,6 +132,9 @@ int64_t bank_call_create_child(const struct call *call)
 
 int64_t bank_call_set_limit(const struct call *call)
 {
+	if (call->args[0] > LIMIT_MAX)
+		return -CUSTOS_E_REQUEST;
+	/* commit */
 	target(call)->limit = call->args[0];
 	return 0;
 }

@@ -198,6 +198,8 @@ struct custos_access *keep_begin_access(
  * with; or the error a system call of the current process ends with.
  */
 int64_t keep_ask(struct process *process);
+/* The same: a walk has just led there. */
+int64_t keep_ask_on(struct process *process, const struct walk *way);
 /* The same of one entry, which nobody follows. */
 int64_t keep_ask_only(struct process *process, const struct cap *entry);
 /* Whether anybody but the process's keeper would be asked. */

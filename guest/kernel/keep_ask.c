@@ -206,13 +206,17 @@ static void hold_place(struct process *process, const struct choice *choice,
 	keep->hold = (uint8_t)(hold - keep->holds);
 }
 
+static bool is_cap(const struct custos_access *access)
+{
+	return access->kind == CUSTOS_ACCESS_CLOAD ||
+	       access->kind == CUSTOS_ACCESS_CSTORE;
+}
+
 static int64_t ask(struct process *process, const struct choice *choice)
 {
 	struct keep *keep = &process->keep;
 	const struct endpoint *endpoint = choice->entry->object;
 	struct keep_hold *hold = lock_find(&choice->place);
-	bool is_cap = keep->access.kind == CUSTOS_ACCESS_CLOAD ||
-		      keep->access.kind == CUSTOS_ACCESS_CSTORE;
 
 	if (hold && hold->holder != process)
 		return wait_for(process, hold);
@@ -224,7 +228,7 @@ static int64_t ask(struct process *process, const struct choice *choice)
 	keep->access.offset = choice->offset;
 	keep->access.rights = choice->rights;
 	keep->access.reason = choice->reason;
-	keep_put(process, choice->entry, is_cap ? KEEP_CAP : KEEP_ACCESS);
+	keep_put(process, choice->entry, is_cap(&keep->access) ? KEEP_CAP : KEEP_ACCESS);
 	return CALL_RESTART;
 }
 
@@ -300,30 +304,39 @@ static int64_t fill(
 	return keep_fail(process, CUSTOS_FAULT_LIMIT_REACHED, 0);
 }
 
-int64_t keep_ask(struct process *process)
+int64_t keep_ask_on(struct process *process, const struct walk *way)
 {
 	struct keep *keep = &process->keep;
 	struct custos_access *access = &keep->access;
-	bool is_cap = access->kind == CUSTOS_ACCESS_CLOAD ||
-		      access->kind == CUSTOS_ACCESS_CSTORE;
 	unsigned need = keep_rights(access->kind);
 	struct choice choice;
-	struct walk way;
 
-	if (!is_cap && access->va >= CUSTOS_USER_END)
-		return keep_fail(process, CUSTOS_FAULT_INVALID_ADDRESS, 0);
-	walk(is_cap ? &keep->root : &process->space, access->va, &way);
-	if (!is_cap && keep_is_plain(&way, need))
-		return fill(process, &way, access->va);
-	access->fault = (uint8_t)keep_fault_of(&way, need);
-	if (is_cap && (way.end == WALK_PAGE || way.end == WALK_FIXED))
+	if (!is_cap(access) && keep_is_plain(way, need))
+		return fill(process, way, access->va);
+	access->fault = (uint8_t)keep_fault_of(way, need);
+	if (is_cap(access) &&
+		(way->end == WALK_PAGE || way->end == WALK_FIXED))
 		access->fault = CUSTOS_FAULT_CAP_TYPE;
 	if (access->fault == CUSTOS_FAULT_NO_CALL)
 		keep->position = UINT8_MAX;
-	for (; keep->position <= way.count; keep->position++)
-		if (choose_at(&way, keep->position, need, &choice))
+	for (; keep->position <= way->count; keep->position++)
+		if (choose_at(way, keep->position, need, &choice))
 			return ask(process, &choice);
 	return keep_fail(process, access->fault, 0);
+}
+
+int64_t keep_ask(struct process *process)
+{
+	const struct custos_access *access = &process->keep.access;
+	const struct cap *root = &process->space;
+	struct walk way;
+
+	if (is_cap(access))
+		root = &process->keep.root;
+	else if (access->va >= CUSTOS_USER_END)
+		return keep_fail(process, CUSTOS_FAULT_INVALID_ADDRESS, 0);
+	walk(root, access->va, &way);
+	return keep_ask_on(process, &way);
 }
 
 /* ---- locks, for others ---- */

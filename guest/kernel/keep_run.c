@@ -148,7 +148,18 @@ static void done(struct process *process)
 	keep_over(process);
 }
 
-static void run(struct process *process)
+/* way: a walk to va that has just been made; NULL: none. */
+static int64_t ask(
+	struct process *process, const struct walk *way, uint64_t va)
+{
+	begin_need(process);
+	if (way && process->keep.access.va == va)
+		return keep_ask_on(process, way);
+	return keep_ask(process);
+}
+
+static void run(
+	struct process *process, const struct walk *way, uint64_t va)
 {
 	struct custos_emulate *e = process_emulate(process);
 	unsigned tries;
@@ -163,9 +174,9 @@ static void run(struct process *process)
 			done(process);
 			return;
 		case CUSTOS_EMULATE_NEED:
-			begin_need(process);
-			if (keep_ask(process))
+			if (ask(process, way, va))
 				return;
+			way = NULL;
 			break;
 		case CUSTOS_EMULATE_FAULT:
 			fail_exception(process);
@@ -204,7 +215,7 @@ void keep_go_on(struct process *process)
 	if (keep->failed)
 		keep_over(process);
 	else
-		run(process);
+		run(process, NULL, 0);
 }
 
 static unsigned kind_of(uint64_t error_code)
@@ -249,7 +260,7 @@ void keep_fault(struct process *process, uint64_t va, uint64_t error_code)
 	}
 	keep_begin_access(process, va, 0, kind);
 	if (is_carried_out)
-		run(process);
+		run(process, &way, va);
 	else if (!keep_ask(process))
 		keep_call_over(process);
 }

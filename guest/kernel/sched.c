@@ -196,15 +196,15 @@ void sched_entered(struct cpu *cpu)
  * shot already due earlier will do, as the tick comes back here. */
 static void arm_timer(struct cpu *cpu)
 {
-	const struct process *sleeper = first_sleeper(cpu);
-	uint64_t at = sleeper ? sleeper->wake_at : NEVER;
 	/* Others wait: for the CPU, or for a place it has reserved. */
 	bool slices = !list_is_empty(&cpu->ready) ||
 		      (cpu->current && cpu->current->keep.has_reserved);
-	uint64_t now, wait;
+	const struct process *sleeper = first_sleeper(cpu);
+	uint64_t now, wait, at;
 
-	if (sched_is_virtual() || (!sleeper && !slices))
+	if ((!slices && !sleeper) || sched_is_virtual())
 		return;
+	at = sleeper ? sleeper->wake_at : NEVER;
 	if (cpu->current && slices && cpu->slice_end < at)
 		at = cpu->slice_end;
 	if (at == NEVER || (cpu->timer_at && cpu->timer_at <= at))

@@ -487,13 +487,342 @@ static void tables_never_show_more_than_nodes(void **state)
 	seed = 0;
 }
 
+/* ---- what is shared, and who pays ---- */
+
+#define AT UINT64_C(0x40000000)
+#define BIG (CUSTOS_GPT_L2V_MIN + CUSTOS_GPT_L2V_STEP)
+
+static struct gpt *make_node(struct bank *bank, unsigned l2v)
+{
+	struct cap cap = make(bank, CUSTOS_CAP_GPT);
+	struct gpt *gpt = cap.object;
+
+	assert_non_null(gpt);
+	gpt->l2v = (uint8_t)l2v;
+	return gpt;
+}
+
+/* A node of 16 MiB with one page in each of its first so many slots. */
+static struct gpt *make_region(struct bank *bank, unsigned pages)
+{
+	struct gpt *gpt = make_node(bank, BIG);
+
+	for (unsigned i = 0; i < pages; i++) {
+		struct cap page = make(bank, CUSTOS_CAP_PAGE);
+
+		gpt_put(gpt, i, &page);
+	}
+	return gpt;
+}
+
+/* A process with that at AT, and a bank and a root of its own. */
+static struct process *make_sharer(
+	struct bank *bank, struct gpt *region, unsigned rights)
+{
+	struct gpt *root = make_node(bank, CUSTOS_GPT_L2V_MAX);
+	struct cap link = link_to(region, CUSTOS_RIGHTS_MEMORY);
+	struct cap space = link_to(root, CUSTOS_RIGHTS_MEMORY);
+
+	assert_int_equal(gpt_map(root, AT, &link, 0, gpt_span(region), rights),
+		0);
+	return make_process(bank, &space);
+}
+
+static bool touch(struct process *process, uint64_t va, bool write)
+{
+	uint64_t gpa;
+	int result = space_resolve(process, va, write, &gpa);
+
+	space_check(process);
+	return result == 0;
+}
+
+static uint64_t slot_at(unsigned i)
+{
+	return AT + ((uint64_t)i << BIG);
+}
+
+static void begin_banks(void **state)
+{
+	setup(state);
+	for (unsigned i = 0; i < BANKS; i++)
+		assert_int_equal(bank_create_child(bank_root(), 0,
+					 &world.banks[i]),
+			0);
+}
+
+/* The leaf table of va; 0: none. */
+static uint64_t leaf_table(const struct process *process, uint64_t va)
+{
+	uint64_t entry = process->cr3;
+
+	for (unsigned level = TABLE_TOP; level > 1 && entry; level--) {
+		const uint64_t *table = machine_direct(entry & PTE_ADDRESS);
+
+		entry = table[va >> table_shift(level) & 511];
+	}
+	return entry & PTE_ADDRESS;
+}
+
+static bool is_present(const struct process *process, uint64_t va)
+{
+	uint64_t table = leaf_table(process, va);
+	const uint64_t *entries = table ? machine_direct(table) : NULL;
+
+	return table && entries[va >> 12 & 511];
+}
+
+static void who_made_a_region_pays_for_its_tables(void **state)
+{
+	struct gpt *region;
+	struct process *a, *b;
+	uint64_t used;
+
+	begin_banks(state);
+	region = make_region(world.banks[0], 16);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	b = make_sharer(world.banks[2], region, CUSTOS_RIGHT_ALL);
+	assert_true(touch(a, slot_at(0), true));
+	assert_true(touch(a, slot_at(1), true));
+	assert_int_equal(world.banks[0]->tables, 1);
+	used = world.banks[2]->own;
+	assert_true(touch(b, slot_at(0), true));
+	/* The other's translations are there at once. */
+	assert_true(is_present(b, slot_at(1)));
+	assert_int_equal(leaf_table(a, AT), leaf_table(b, AT));
+	assert_int_equal(world.banks[0]->tables, 1);
+	assert_int_equal(world.banks[2]->own - used, world.banks[2]->tables);
+	assert_int_equal(world.banks[2]->tables, 2);
+	teardown(state);
+}
+
+static void a_link_to_read_has_tables_of_its_own(void **state)
+{
+	struct gpt *region;
+	struct process *a, *b;
+
+	begin_banks(state);
+	region = make_region(world.banks[0], 4);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	b = make_sharer(world.banks[2], region,
+		CUSTOS_RIGHT_ALL & ~CUSTOS_RIGHT_WRITE);
+	assert_true(touch(a, slot_at(0), true));
+	assert_true(touch(b, slot_at(0), false));
+	assert_false(touch(b, slot_at(0), true));
+	assert_int_not_equal(leaf_table(a, AT), leaf_table(b, AT));
+	teardown(state);
+}
+
+static void a_table_taken_back_comes_again(void **state)
+{
+	struct process *a, *b;
+	struct gpt *region;
+	uint64_t table;
+
+	begin_banks(state);
+	region = make_region(world.banks[0], 4);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	b = make_sharer(world.banks[2], region, CUSTOS_RIGHT_ALL);
+	assert_true(touch(a, AT, true) && touch(b, AT, true));
+	table = leaf_table(a, AT);
+	assert_true(object_destroy(table));
+	assert_int_equal(world.banks[0]->tables, 0);
+	assert_int_equal(leaf_table(a, AT), 0);
+	assert_int_equal(leaf_table(b, AT), 0);
+	assert_true(touch(b, AT, true));
+	assert_int_equal(world.banks[0]->tables, 1);
+	assert_false(is_present(a, AT));
+	assert_true(touch(a, AT, true));
+	teardown(state);
+}
+
+static void another_bank_pays_from_then_on(void **state)
+{
+	struct process *a;
+	struct gpt *region;
+	struct cap bank, cap;
+	struct call call;
+
+	begin_banks(state);
+	region = make_region(world.banks[0], 4);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	world.processes[0] = a;
+	a->caps = make(world.banks[1], CUSTOS_CAP_CAPPAGE);
+	a->caps.rights = CUSTOS_RIGHT_ALL;
+	bank = cap_make(
+		CUSTOS_CAP_BANK, CUSTOS_RIGHT_ALL, world.banks[2], 0);
+	*cap_find_empty(a, 1) = bank;
+	cap = link_to(region, CUSTOS_RIGHTS_MEMORY);
+	call = call_on(&cap, 1, 0);
+	assert_true(touch(a, AT, true));
+	assert_int_equal(world.banks[0]->tables, 1);
+	assert_int_equal(gpt_call_set_bank(&call), 0);
+	assert_int_equal(world.banks[0]->tables, 0);
+	assert_true(touch(a, AT, true));
+	assert_int_equal(world.banks[0]->tables, 0);
+	assert_int_equal(world.banks[2]->tables, 1);
+	teardown(state);
+}
+
+static void a_bank_without_room_makes_no_table(void **state)
+{
+	struct process *a;
+	struct gpt *region;
+	uint64_t gpa;
+
+	begin_banks(state);
+	region = make_region(world.banks[0], 4);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	world.banks[0]->limit = world.banks[0]->all;
+	assert_int_equal(space_resolve(a, AT, true, &gpa), -CUSTOS_E_LIMIT);
+	assert_ptr_equal(bank_refusal(), world.banks[0]);
+	assert_int_equal(leaf_table(a, AT), 0);
+	world.banks[0]->limit++;
+	assert_true(touch(a, AT, true));
+	teardown(state);
+}
+
+/* As many translations of a frame as are known, and any of them by a fault. */
+static void more_aliases_than_are_known(void **state)
+{
+	struct cap page, space;
+	struct process *a;
+	struct gpt *root;
+	unsigned present = 0;
+
+	begin_banks(state);
+	page = make(world.banks[0], CUSTOS_CAP_PAGE);
+	root = make_node(world.banks[0], 12);
+	space = link_to(root, CUSTOS_RIGHTS_MEMORY);
+	a = make_process(world.banks[1], &space);
+	for (unsigned i = 0; i < 12; i++)
+		gpt_put(root, i, &page);
+	for (unsigned i = 0; i < 12; i++)
+		assert_true(touch(a, i * PAGE_SIZE, true));
+	for (unsigned i = 0; i < 12; i++)
+		present += is_present(a, i * PAGE_SIZE);
+	assert_int_equal(present, FRAME_MAPPERS);
+	assert_true(object_destroy(machine_gpa(page.object)));
+	assert_int_equal(space_check(a), 0);
+	teardown(state);
+}
+
+/* More tables are made through a node than it can name. */
+static void more_dependents_than_are_known(void **state)
+{
+	struct gpt *root, *low;
+	struct cap space, link, page;
+	struct process *a;
+	unsigned present;
+
+	begin_banks(state);
+	page = make(world.banks[0], CUSTOS_CAP_PAGE);
+	low = make_node(world.banks[0], 12);
+	root = make_node(world.banks[0], 24);
+	space = link_to(root, CUSTOS_RIGHTS_MEMORY);
+	a = make_process(world.banks[1], &space);
+	for (unsigned i = 0; i < 64; i++) {
+		struct gpt *middle = make_node(world.banks[0], 18);
+
+		page = make(world.banks[0], CUSTOS_CAP_PAGE);
+		gpt_put(low, i, &page);
+		link = link_to(low, CUSTOS_RIGHTS_MEMORY);
+		gpt_put(middle, 0, &link);
+		gpt_put(middle, 32, &link);
+		link = link_to(middle, CUSTOS_RIGHTS_MEMORY);
+		gpt_put(root, i, &link);
+	}
+	for (unsigned i = 0; i < 64; i++) {
+		uint64_t va = ((uint64_t)i << 24) + i * PAGE_SIZE;
+
+		assert_true(touch(a, va, true));
+		assert_true(touch(a, va + (UINT64_C(32) << 18), true));
+	}
+	present = space_check(a);
+	assert_in_range(present, 32, GPT_DEPENDENTS);
+	while (!object_destroy(machine_gpa(low)))
+		continue;
+	assert_int_equal(space_check(a), 0);
+	teardown(state);
+}
+
+static uint64_t told[8][4];
+static unsigned told_count;
+static uint64_t seen_when_told;
+static const struct process *watched;
+
+static int64_t note_change(enum custos_call call, uint64_t a, uint64_t b,
+	uint64_t c, uint64_t d, uint64_t e)
+{
+	(void)d;
+	(void)e;
+	if (call != CUSTOS_CALL_SPACE_CHANGED)
+		return 0;
+	assert_true(told_count < 8);
+	told[told_count][0] = a;
+	told[told_count][1] = b;
+	told[told_count++][2] = c;
+	seen_when_told = leaf_table(watched, AT);
+	if (seen_when_told) {
+		const uint64_t *table = machine_direct(seen_when_told);
+
+		seen_when_told = table[AT >> 12 & 511];
+	}
+	return 0;
+}
+
+static void the_monitor_is_told_first(void **state)
+{
+	struct gpt *region;
+	struct process *a, *b;
+	struct cap null = {0};
+
+	begin_banks(state);
+	region = make_region(world.banks[0], 4);
+	watched = a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	b = make_sharer(world.banks[2], region, CUSTOS_RIGHT_ALL);
+	kernel_machine.hypercall = note_change;
+	told_count = 0;
+	assert_true(touch(a, slot_at(1), true));
+	assert_int_equal(told_count, 0); /* nobody wants to know */
+	boot_info->watch = 1;
+	assert_true(touch(a, AT, true));
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0][0], a->cr3);
+	assert_int_equal(told[0][1], AT);
+	assert_int_equal(told[0][2], PAGE_SIZE);
+	/* It was there, and not to be used. */
+	assert_true(seen_when_told & PTE_PRESENT);
+	assert_false(seen_when_told & PTE_USER);
+	gpt_set(region, 0, &null);
+	table_flush();
+	assert_int_equal(told_count, 2);
+	assert_int_equal(told[1][1], AT);
+	assert_int_equal(seen_when_told, 0);
+	/* In two spaces: in any. */
+	assert_true(touch(b, slot_at(1), true));
+	told_count = 0;
+	gpt_set(region, 1, &null);
+	table_flush();
+	assert_int_equal(told_count, 1);
+	assert_int_equal(told[0][0], 0);
+	teardown(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(
 			tables_never_show_more_than_nodes, teardown),
+		cmocka_unit_test(who_made_a_region_pays_for_its_tables),
+		cmocka_unit_test(a_link_to_read_has_tables_of_its_own),
+		cmocka_unit_test(a_table_taken_back_comes_again),
+		cmocka_unit_test(another_bank_pays_from_then_on),
+		cmocka_unit_test(a_bank_without_room_makes_no_table),
+		cmocka_unit_test(more_aliases_than_are_known),
+		cmocka_unit_test(more_dependents_than_are_known),
+		cmocka_unit_test(the_monitor_is_told_first),
 	};
 
-	(void)setup;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
