@@ -129,6 +129,10 @@ struct custos_boot_info {
  * set: user code's RDTSC, where the KVM traps it, is answered with that time.
  */
 #define CUSTOS_BOOT_VIRTUAL_TIME 1u
+/* The order of the CPUs' work in the kernel is told to the monitor; with the
+ * other flag it is the monitor's to say. Only with virtual time. */
+#define CUSTOS_BOOT_ORDERED 2u
+#define CUSTOS_BOOT_REPEATED 4u
 
 /*
  * Every vCPU starts at the kernel's ELF entry, at CPL 0 in 64-bit mode, with
@@ -178,8 +182,16 @@ enum custos_call {
 	/* A word of the process's own among its accesses: rdi = id, rsi = gpa
 	 * of text, r8 = its length (<= CUSTOS_MARK_MAX, within one page). */
 	CUSTOS_CALL_MARK = 10,
+	/* With CUSTOS_BOOT_ORDERED: the order in which CPUs work in the kernel.
+	 * rdi = CUSTOS_TURN_TAKE: this CPU, with the kernel's lock, begins.
+	 * CUSTOS_TURN_WANT, with CUSTOS_BOOT_REPEATED, before the lock is
+	 * taken: result 1 if it may, 0 if not yet; blocks a little. */
+	CUSTOS_CALL_TURN = 12,
 	CUSTOS_CALL_MAX
 };
+
+#define CUSTOS_TURN_WANT 0u
+#define CUSTOS_TURN_TAKE 1u
 
 #define CUSTOS_MARK_MAX 256
 

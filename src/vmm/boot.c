@@ -325,7 +325,9 @@ static int place_tables(struct loader *l)
 	l->info = (void *)vmm_gpa_range(
 		l->ram, l->boot->info, sizeof(*l->info));
 	l->info->flags =
-		l->config->virtual_time ? CUSTOS_BOOT_VIRTUAL_TIME : 0;
+		(l->config->virtual_time ? CUSTOS_BOOT_VIRTUAL_TIME : 0) |
+		(l->config->ordered ? CUSTOS_BOOT_ORDERED : 0) |
+		(l->config->repeated ? CUSTOS_BOOT_REPEATED : 0);
 	l->info->kept_map = map;
 	l->ram->kept_map = (void *)vmm_gpa_range(
 		l->ram, map, l->ram->size / PAGE / 8);

@@ -33,6 +33,9 @@ struct vmm_config {
 	unsigned arg_count;
 	/* Time is counted in kernel entries: see CUSTOS_BOOT_VIRTUAL_TIME. */
 	bool virtual_time;
+	/* handler->turn is told, or asked, whose work in the guest's kernel is
+	 * next: see CUSTOS_BOOT_ORDERED. With virtual time only. */
+	bool ordered, repeated;
 	/* The guest's console: console() when set, else console_fd, which
 	 * stays the caller's; -1: nowhere. One call at a time. */
 	int console_fd;
