@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 
-#include <string.h>
-
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/support/tests.h"
 
