@@ -68,7 +68,7 @@ static void load_out_of_turn(struct fake_target *fake, void *ctx)
 static void an_access_out_of_turn_happens_later(void **state)
 {
 	struct rig *r = *state;
-	const struct range *range = rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	const struct range *range = rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 
 	rig_go(r, load_out_of_turn);
 	assert_int_equal(r->keeper.asked, 1);
@@ -91,7 +91,7 @@ static void a_page_mate_needs_no_turn(void **state)
 {
 	struct rig *r = *state;
 
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, load_beside);
 	assert_int_equal(turn.asked, 0);
 	assert_int_equal(turn.waited, 0);
@@ -261,7 +261,7 @@ static void the_record_of_a_store_that_was_altered(void **state)
 {
 	struct rig *r = *state;
 
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	r->keeper.access = absorb;
 	rig_go(r, store_five);
 	assert_int_equal(noted.new_value, 5);
@@ -275,7 +275,7 @@ static void the_record_of_a_store_that_was_served(void **state)
 {
 	struct rig *r = *state;
 
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	r->keeper.access = serve_nine;
 	rig_go(r, store_five);
 	assert_int_equal(rig_word(r), 9);
@@ -287,7 +287,7 @@ static void an_answer_to_pass_is_not_worth_a_word(void **state)
 {
 	struct rig *r = *state;
 
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	rig_go(r, store_five);
 	assert_int_equal(noted.accesses, 1);
 	assert_int_equal(noted.answers, 0);
@@ -297,7 +297,7 @@ static void a_keepers_write_belongs_to_its_access(void **state)
 {
 	struct rig *r = *state;
 
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	r->keeper.access = write_two;
 	rig_go(r, store_five);
 	assert_int_equal(noted.writes, 1);
@@ -315,7 +315,7 @@ static enum keeper_status keep_and_release(struct rig_keeper *k,
 	if (noted.seq)
 		return KEEPER_OK;
 	noted.seq = access->seq;
-	range = rig_keep(k->rig, "0x402000+8", k, VERDICT_PASS);
+	range = rig_keep(k->rig, "0x402000+8", &k->keeper, VERDICT_PASS);
 	assert_int_equal(session_keep(k->rig->session, range, err), 0);
 	assert_true(session_release(k->rig->session, range, &k->keeper));
 	return KEEPER_OK;
@@ -325,7 +325,7 @@ static void ranges_that_come_and_go_are_told(void **state)
 {
 	struct rig *r = *state;
 
-	rig_keep(r, word, &r->keeper, VERDICT_PASS);
+	rig_keep(r, word, &r->keeper.keeper, VERDICT_PASS);
 	r->keeper.access = keep_and_release;
 	rig_go(r, store_five);
 	assert_int_equal(noted.kept, 1);
