@@ -130,10 +130,14 @@ struct custos_boot_info {
  * set: user code's RDTSC, where the KVM traps it, is answered with that time.
  */
 #define CUSTOS_BOOT_VIRTUAL_TIME 1u
+/* The order of the CPUs' work in the kernel is told to the monitor; with the
+ * other flag it is the monitor's to say. Only with virtual time. */
+#define CUSTOS_BOOT_ORDERED 2u
+#define CUSTOS_BOOT_REPEATED 4u
 
 /* Mapping tables are made for each process anew: what sharing them saves can
  * be measured. */
-#define CUSTOS_BOOT_NO_SHARING 2u
+#define CUSTOS_BOOT_NO_SHARING 8u
 
 /*
  * Every vCPU starts at the kernel's ELF entry, at CPL 0 in 64-bit mode, with
@@ -192,8 +196,16 @@ enum custos_call {
 	 * gpa of a struct custos_emulate (page aligned, in contiguous frames),
 	 * which says more. Result 0, or -CUSTOS_ERR_ARGUMENT. */
 	CUSTOS_CALL_EMULATE = 11,
+	/* With CUSTOS_BOOT_ORDERED: the order in which CPUs work in the kernel.
+	 * rdi = CUSTOS_TURN_TAKE: this CPU, with the kernel's lock, begins.
+	 * CUSTOS_TURN_WANT, with CUSTOS_BOOT_REPEATED, before the lock is
+	 * taken: result 1 if it may, 0 if not yet; blocks a little. */
+	CUSTOS_CALL_TURN = 12,
 	CUSTOS_CALL_MAX
 };
+
+#define CUSTOS_TURN_WANT 0u
+#define CUSTOS_TURN_TAKE 1u
 
 #define CUSTOS_MARK_MAX 256
 

@@ -11,7 +11,7 @@ struct custos_boot_info *boot_info;
 
 static uint32_t big_lock;
 
-static void answer_flush(struct cpu *cpu)
+void cpu_answer_flush(struct cpu *cpu)
 {
 	if (!__atomic_load_n(&cpu->flush_request, __ATOMIC_ACQUIRE))
 		return;
@@ -21,11 +21,11 @@ static void answer_flush(struct cpu *cpu)
 
 void cpu_lock(struct cpu *cpu)
 {
-	answer_flush(cpu);
+	cpu_answer_flush(cpu);
 	while (__atomic_exchange_n(&big_lock, 1, __ATOMIC_ACQUIRE)) {
 		while (__atomic_load_n(&big_lock, __ATOMIC_RELAXED)) {
 			machine_pause();
-			answer_flush(cpu);
+			cpu_answer_flush(cpu);
 		}
 	}
 }
@@ -47,7 +47,7 @@ static void flush_here(uint64_t va, uint64_t pages)
 
 /*
  * The other CPU is in user mode or on its way there (then the interrupt finds
- * it), or spins for the lock we hold (then answer_flush does): never idle,
+ * it), or spins for the lock we hold (then cpu_answer_flush does): never idle,
  * because an idle CPU has the kernel's own cr3 loaded.
  */
 static void flush_there(struct cpu *cpu)

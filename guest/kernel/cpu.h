@@ -105,6 +105,8 @@ static inline struct cpu *cpu_this(void)
  */
 void cpu_lock(struct cpu *cpu);
 void cpu_unlock(void);
+/* Whoever waits without the lock does this now and then. */
+void cpu_answer_flush(struct cpu *cpu);
 
 /* Make every translation for cr3 cached anywhere be forgotten. */
 void cpu_flush(uint64_t cr3, uint64_t va, uint64_t pages);

@@ -10,6 +10,7 @@
 #include "cpu.h"
 #include "panic.h"
 #include "process.h"
+#include "turn.h"
 
 #define SYSCALL_SIZE 2
 #define SLICE_NS UINT64_C(10000000)
@@ -229,7 +230,7 @@ static struct process *pop_ready(struct cpu *cpu)
 }
 
 /* A process that waits elsewhere and may come here. */
-static struct process *steal(struct cpu *thief)
+static struct process *find_elsewhere(const struct cpu *thief)
 {
 	unsigned i;
 
@@ -244,11 +245,19 @@ static struct process *steal(struct cpu *thief)
 			if (is_bound(process) ||
 				(!cpu->current && cpu != thief))
 				continue;
-			list_remove(at);
 			return process;
 		}
 	}
 	return NULL;
+}
+
+static struct process *steal(const struct cpu *thief)
+{
+	struct process *process = find_elsewhere(thief);
+
+	if (process)
+		list_remove(&process->link);
+	return process;
 }
 
 void sched_save_xstate(struct process *process)
@@ -331,6 +340,22 @@ static bool pass_time(struct cpu *cpu)
 	return true;
 }
 
+/* Nothing to do here: until somebody makes something. Where turns are told,
+ * leaving is one, and that of a repeated run comes when it did then. */
+static void idle(struct cpu *cpu)
+{
+	arm_timer(cpu);
+	cpu_unlock();
+	if (turn_is_repeated())
+		turn_wait(cpu);
+	else
+		machine_halt();
+	cpu_lock(cpu);
+	if (turn_is_repeated() || !list_is_empty(&cpu->ready) ||
+		find_elsewhere(cpu))
+		turn_take();
+}
+
 /* An idle CPU has no process's tables loaded: nobody needs to interrupt it to
  * flush or free them. */
 static struct process *wait_for_work(struct cpu *cpu)
@@ -341,12 +366,8 @@ static struct process *wait_for_work(struct cpu *cpu)
 	load_space(cpu, space_kernel_cr3());
 	while (!(process = pop_ready(cpu)) && !(process = steal(cpu))) {
 		check_stuck();
-		if (!pass_time(cpu)) {
-			arm_timer(cpu);
-			cpu_unlock();
-			machine_halt();
-			cpu_lock(cpu);
-		}
+		if (!pass_time(cpu))
+			idle(cpu);
 		sched_tick(cpu);
 	}
 	cpu->reschedule = false;

@@ -13,6 +13,7 @@
 #include "process.h"
 #include "sched.h"
 #include "table.h"
+#include "turn.h"
 
 #define VECTOR_GP 13
 #define VECTOR_UD 6
@@ -58,23 +59,35 @@ static bool is_faulted_syscall(const struct frame *frame)
 		       frame->vector == VECTOR_UD);
 }
 
+/* Bytes of an RDTSC, or of an RDTSCP, which ends with more; 0: neither. */
+static uint64_t rdtsc_size(const uint8_t *code, uint64_t room)
+{
+	if (room >= 2 && code[0] == 0x0f && code[1] == 0x31)
+		return 2;
+	if (room >= 3 && code[0] == 0x0f && code[1] == 0x01 && code[2] == 0xf9)
+		return 3;
+	return 0;
+}
+
 /* Where time is virtual a program's RDTSC shows it, if the KVM lets us. */
 static bool answer_rdtsc(struct process *process)
 {
 	struct frame *frame = &process->frame;
-	uint64_t gpa, now = sched_now();
-	const uint8_t *code;
+	uint64_t gpa, size, now = sched_now();
 
 	if (!sched_is_virtual() ||
 		space_resolve(process, frame->rip, false, &gpa) ||
-		(gpa & PAGE_MASK) == PAGE_MASK || copy_is_monitors(gpa))
+		copy_is_monitors(gpa))
 		return false;
-	code = machine_direct(gpa);
-	if (code[0] != 0x0f || code[1] != 0x31)
+	size = rdtsc_size(
+		machine_direct(gpa), PAGE_SIZE - (gpa & PAGE_MASK));
+	if (!size)
 		return false;
 	frame->gpr[GPR_RAX] = (uint32_t)now;
 	frame->gpr[GPR_RDX] = now >> 32;
-	frame->rip += 2;
+	if (size == 3)
+		frame->gpr[GPR_RCX] = process->cpu->index;
+	frame->rip += size;
 	return true;
 }
 
@@ -138,11 +151,26 @@ static bool has_tried(const struct process *process)
 	       frame->rip != process->keep.last_ip;
 }
 
+/*
+ * An interrupt from another CPU, for a flush that cpu_lock() answers, at an
+ * instruction that no second run would be interrupted at: where the order of
+ * CPUs is told, nothing else may come of it.
+ */
+static bool is_only_nudged(const struct process *process)
+{
+	return turn_is_ordered() && process->frame.vector == VECTOR_IPI &&
+	       !__atomic_load_n(&process->killed, __ATOMIC_ACQUIRE);
+}
+
 struct process *trap_user(struct process *process)
 {
 	struct cpu *cpu = process->cpu;
 	struct frame *frame = &process->frame;
 
+	bool is_nudge = is_only_nudged(process);
+
+	if (!is_nudge)
+		turn_wait(cpu);
 	cpu_lock(cpu);
 	if (is_faulted_syscall(frame)) {
 		frame->vector = VECTOR_SYSCALL;
@@ -153,6 +181,12 @@ struct process *trap_user(struct process *process)
 	frame->ss = SELECTOR_USER_DATA;
 	frame->rflags &= RFLAGS_USER;
 	frame->rflags |= RFLAGS_FIXED | RFLAGS_IF;
+	if (is_nudge) {
+		machine_eoi();
+		cpu_unlock();
+		return process;
+	}
+	turn_take();
 	sched_entered(cpu);
 	dispatch(cpu, process);
 	if (process->keep.has_reserved && has_tried(process))
@@ -190,7 +224,9 @@ struct process *trap_first(struct cpu *cpu)
 {
 	struct process *process;
 
+	turn_wait(cpu);
 	cpu_lock(cpu);
+	turn_take();
 	process = choose(cpu);
 	cpu_unlock();
 	return process;

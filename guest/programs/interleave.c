@@ -2,7 +2,8 @@
 /*
  * Three processes that compute, yield, sleep and add to a log they share: what
  * comes out depends on who ran when. With virtual time and one CPU it is the
- * same every time. interleave [tsc]: the log has the TSC in it, too.
+ * same every time. interleave [tsc|tscp]: the log has the TSC in it, too, as
+ * RDTSC or RDTSCP tells it.
  */
 #include <custos/guest.h>
 
@@ -20,14 +21,18 @@ static void note(uint64_t what)
 	log.count++;
 }
 
-static int work(uint64_t id, bool with_tsc)
+static int work(uint64_t id, const char *tsc)
 {
+	unsigned cpu;
+
 	assert(!memory_map(cap_find("log"), &log,
 		CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE));
 	for (uint64_t i = 0; i < ROUNDS; i++) {
 		note(id << 56 | time_ns());
-		if (with_tsc)
+		if (tsc && !strcmp(tsc, "tsc"))
 			note(__builtin_ia32_rdtsc());
+		else if (tsc)
+			note(__builtin_ia32_rdtscp(&cpu));
 		if (i % (id + 2) == 0)
 			sleep_ms(id);
 		else
@@ -48,19 +53,19 @@ static uint64_t hash(void)
 int main(int argc, char **argv)
 {
 	static const char *const names[WORKERS] = { "1", "2", "3" };
-	bool with_tsc = argc > 1 && !strcmp(argv[argc - 1], "tsc");
+	const char *last = argv[argc - 1];
+	const char *tsc = argc > 1 && !strncmp(last, "tsc", 3) ? last : NULL;
 	struct custos_spawn_cap cap = { .name = "log",
 		.rights = CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE };
 	int64_t workers[WORKERS];
 
 	if (argc > 1 && !strcmp(argv[0], "work"))
-		return work(parse_number(argv[1]), with_tsc);
+		return work(parse_number(argv[1]), tsc);
 	cap.slot = (uint32_t)memory_create(PAGE_SIZE);
 	assert(!memory_map(cap.slot, &log,
 		CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE));
 	for (int i = 0; i < WORKERS; i++) {
-		const char *const args[] = { "work", names[i],
-			with_tsc ? "tsc" : NULL, NULL };
+		const char *const args[] = { "work", names[i], tsc, NULL };
 
 		workers[i] = spawn("program", args, 0, &cap, 1);
 		assert(workers[i] > 0);

@@ -155,7 +155,7 @@ enum trace_input_kind {
 	TRACE_INPUT_KEEP, /* a range that was not there at the start */
 	TRACE_INPUT_RELEASE, /* a range is kept no more */
 	TRACE_INPUT_REVOKE, /* what was granted of a range is taken back */
-	TRACE_INPUT_TURN, /* a CPU entered the guest's kernel */
+	TRACE_INPUT_TURN, /* a CPU works in the guest's kernel */
 	TRACE_INPUT_STATE, /* hash of what the run left: its registers before
 			    * each access, its memory */
 	TRACE_INPUT_KIND_MAX

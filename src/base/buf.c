@@ -96,6 +96,33 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	va_end(args);
 }
 
+void buf_add_decimal(struct buf *buf, uint64_t value)
+{
+	char text[20];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	buf_add(buf, text + at, sizeof(text) - at);
+}
+
+void buf_add_number(struct buf *buf, uint64_t value)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[18];
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = digits[value & 15];
+		value >>= 4;
+	} while (value);
+	text[--at] = 'x';
+	text[--at] = '0';
+	buf_add(buf, text + at, sizeof(text) - at);
+}
+
 void buf_add_hex(struct buf *buf, const void *bytes, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";

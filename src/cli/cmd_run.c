@@ -37,6 +37,11 @@ void run_catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+bool run_is_interrupted(void)
+{
+	return interrupted;
+}
+
 int run_fail(const struct run *run, const char *format, ...)
 {
 	char text[ERROR_TEXT_MAX + 256];
@@ -131,6 +136,8 @@ static int create_target(struct run *run)
 	config.memory = run->options.memory;
 	config.virtual_time = run->options.virtual_time;
 	config.no_table_sharing = run->options.no_table_sharing;
+	config.repeated = run->repeats;
+	config.ordered = run->repeats || run_order(run);
 	config.kernel = run->kernel;
 	config.modules = (const struct image *const *)run->images;
 	config.module_count = run->image_count;
@@ -184,6 +191,7 @@ static int create_session(struct run *run)
 		.sink = run->sink,
 		.timed = run->options.cost,
 		.recorder = run->recorder ? run->recorder : run_recorder(run),
+		.order = run->order ? run->order : run_order(run),
 		.decided = on_decided,
 		.report = on_report,
 		.ctx = run,

@@ -98,6 +98,9 @@ static int add_ranges(struct replay *replay)
 	if (!replay->check)
 		return run_fail(&replay->run, "out of memory");
 	replay->run.recorder = replay_check_recorder(replay->check);
+	replay->run.order = replay_check_order(replay->check);
+	replay->run.repeats =
+		replay->run.order && replay->run.options.virtual_time;
 	for (uint32_t i = 0; i < start->range_count && !code; i++)
 		code = add_range(replay, &start->ranges[i]);
 	return code;
@@ -114,9 +117,12 @@ static void warn(struct replay *replay)
 			"process runs when, may differ");
 	if (meta->cpus > 1)
 		replay_note(replay,
-			"%" PRIu32 " CPUs: what they do between kept accesses "
-			"may come in another order",
-			meta->cpus);
+			"%" PRIu32 " CPUs: accesses to kept bytes%s come in "
+			"their order, others as they will",
+			meta->cpus,
+			run->options.virtual_time ?
+				" and work in the guest's kernel" :
+				"");
 	if (strcmp(meta->kvm, run_kvm_name()))
 		replay_note(replay,
 			"recorded on another kind of KVM (%s; this is %s): "

@@ -1,36 +1,44 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/replay_check.h"
-
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/cmd.h"
-#include "cli/replay_queue.h"
-#include "cli/replay_scan.h"
-#include "cli/replay_tell.h"
+#include "cli/replay_check_impl.h"
 #include "cli/run_state.h"
 #include "trace/trace_format.h"
 
 #define INSN_RECORDS_MAX 64 /* of one instruction that are looked through */
-#define NOT_RECORDED UINT32_MAX
 
-struct replay_check {
-	struct keeper keeper; /* first */
-	struct replay *replay;
-	struct session_recorder recorder;
-	/* Recursive: what comes from outside makes records, too. */
-	pthread_mutex_t mutex; /* guards the rest */
-	struct replay_queue *queue;
-	uint32_t *ids; /* recorded, by the id of our range */
-	size_t id_count;
-	struct run_state *state;
-	uint64_t stepped_seq; /* of the access that stepping began with */
-	struct replay_verdict verdict;
-	bool over; /* diverged, or nothing is left to compare with */
-};
+/* What an access, or something else, should become. On one CPU whatever comes
+ * next; between CPUs only accesses are ordered with accesses. */
+const struct trace_record *replay_next_access(struct replay_check *check)
+{
+	return check->several ? replay_queue_access(check->queue) :
+				replay_queue_peek(check->queue, 0);
+}
+
+const struct trace_record *replay_next_event(struct replay_check *check)
+{
+	return check->several ? replay_queue_event(check->queue) :
+				replay_queue_peek(check->queue, 0);
+}
+
+void replay_note_progress(struct replay_check *check)
+{
+	check->progress++;
+	clock_gettime(CLOCK_MONOTONIC, &check->progress_time);
+	if (check->several)
+		pthread_cond_broadcast(&check->changed);
+}
+
+static void take_record(
+	struct replay_check *check, const struct trace_record *record)
+{
+	replay_queue_take(check->queue, record);
+	replay_note_progress(check);
+}
 
 static struct replay_check *check_of(struct keeper *keeper)
 {
@@ -57,7 +65,7 @@ int replay_check_range(
 	return 0;
 }
 
-static uint32_t recorded_id(const struct replay_check *check, uint32_t range)
+uint32_t replay_recorded_id(const struct replay_check *check, uint32_t range)
 {
 	return range < check->id_count ? check->ids[range] : NOT_RECORDED;
 }
@@ -72,7 +80,7 @@ static struct range *range_of(const struct replay_check *check, uint32_t id)
 
 /* ---- the difference ---- */
 
-static void diverge(struct replay_check *check, struct divergence *d)
+void replay_diverge(struct replay_check *check, struct divergence *d)
 {
 	struct replay *replay = check->replay;
 
@@ -84,20 +92,26 @@ static void diverge(struct replay_check *check, struct divergence *d)
 	if (d->recorded)
 		check->verdict.seq = d->recorded->seq;
 	replay_tell_divergence(replay, d);
+	if (check->several)
+		replay_note(replay,
+			"what CPUs load of memory that they share and that is "
+			"not kept may be otherwise than then; keep that, too");
+	pthread_cond_broadcast(&check->changed);
 	if (replay->run.target)
 		target_stop(replay->run.target);
 }
 
 /* Nothing more is recorded: the run that was recorded was cut off there. */
-static void finish_early(struct replay_check *check)
+void replay_finish_early(struct replay_check *check)
 {
 	check->over = true;
+	pthread_cond_broadcast(&check->changed);
 	check->verdict.cut = true; /* or it cannot be read: told at the end */
 	target_stop(check->replay->run.target);
 }
 
 /* An end that somebody else made. */
-static bool is_cut(const struct trace_record *end)
+bool replay_is_cut(const struct trace_record *end)
 {
 	return !end ||
 		(end->kind == TRACE_END &&
@@ -107,102 +121,17 @@ static bool is_cut(const struct trace_record *end)
 }
 
 /* What comes next is not what has come. */
-static void diverge_kind(struct replay_check *check, const char *now)
+void replay_diverge_kind(struct replay_check *check, const char *now)
 {
 	struct divergence d = {
-		.recorded = replay_queue_peek(check->queue, 0),
+		.recorded = replay_next_event(check),
 		.why = now,
 	};
 
-	diverge(check, &d);
+	replay_diverge(check, &d);
 }
 
 /* ---- accesses ---- */
-
-static bool same_bytes(const struct access *a, const uint8_t *x,
-	const uint8_t *y)
-{
-	if (!x || !y)
-		return x == y;
-	return !memcmp(x + a->kept_first, y + a->kept_first, a->kept_count);
-}
-
-static bool same_insn(const struct access *a, const struct access *b)
-{
-	if (!a->insn || !b->insn)
-		return a->insn == b->insn;
-	return a->insn_len == b->insn_len &&
-		!memcmp(a->insn, b->insn, a->insn_len);
-}
-
-/* Who does what where; not with which values. */
-static const char *compare_shape(const struct replay_check *check,
-	const struct access *recorded, const struct access *now)
-{
-	if (recorded->process != now->process)
-		return "another process";
-	if (recorded->ip != now->ip)
-		return "another instruction";
-	if (!same_insn(recorded, now))
-		return "other code there";
-	if (recorded->kind != now->kind)
-		return "another kind of access";
-	if (recorded->address != now->address)
-		return "another address";
-	if (recorded->range != recorded_id(check, now->range))
-		return "another range";
-	if (recorded->size != now->size || recorded->offset != now->offset ||
-		recorded->kept_first != now->kept_first ||
-		recorded->kept_count != now->kept_count)
-		return "other bytes of the range";
-	return NULL;
-}
-
-/* decided: the answer is known, and so what an rmw stores. */
-static const char *compare_values(const struct trace_record *recorded,
-	const struct access *now, bool decided)
-{
-	const struct access *then = &recorded->access;
-
-	if (!same_bytes(now, then->old_bytes, now->old_bytes))
-		return "memory holds another value";
-	if (!access_writes(now->kind) ||
-		(!decided && recorded->outcome == OUTCOME_SERVE))
-		return NULL;
-	if (!same_bytes(now, then->new_bytes, now->new_bytes))
-		return "another value is stored";
-	return NULL;
-}
-
-static const char *const register_names[TRACE_REGS] = { "rax", "rcx", "rdx",
-	"rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
-	"r13", "r14", "r15", "rip", "rflags" };
-
-#define REGISTER_TEXT_MAX 96
-
-/* Of those that were recorded, the first that is another. */
-static const char *compare_regs(const struct replay_check *check,
-	const struct trace_record *recorded, char *room)
-{
-	const uint64_t *then = recorded->regs;
-	struct arch_regs regs;
-	uint64_t now[TRACE_REGS];
-
-	if (!then || !session_regs(check->replay->run.session, &regs))
-		return NULL;
-	memcpy(now, regs.gpr, sizeof(regs.gpr));
-	now[ARCH_GPR_MAX] = regs.rip;
-	now[ARCH_GPR_MAX + 1] = regs.rflags;
-	for (int i = 0; i < TRACE_REGS; i++) {
-		if (then[i] == now[i])
-			continue;
-		snprintf(room, REGISTER_TEXT_MAX,
-			"register %s is 0x%" PRIx64 ", was 0x%" PRIx64,
-			register_names[i], now[i], then[i]);
-		return room;
-	}
-	return NULL;
-}
 
 /*
  * The record that this access should become: the next one, or one behind it
@@ -217,7 +146,9 @@ static const struct trace_record *find_record(
 	for (size_t i = 0; i < INSN_RECORDS_MAX; i++) {
 		r = replay_queue_peek(check->queue, i);
 		/* What its keeper wrote is bound before the access is over. */
-		if (r && r->kind == TRACE_BIND)
+		if (r && (r->kind == TRACE_BIND ||
+				 (check->several && r->kind != TRACE_ACCESS &&
+					 r->kind != TRACE_END)))
 			continue;
 		if (!r || r->kind != TRACE_ACCESS)
 			return NULL;
@@ -225,7 +156,7 @@ static const struct trace_record *find_record(
 		if (r->access.process != first->access.process ||
 			r->access.ip != first->access.ip)
 			return NULL;
-		if (!compare_shape(check, &r->access, now))
+		if (!replay_compare_shape(check, &r->access, now))
 			return r;
 	}
 	return NULL;
@@ -234,20 +165,20 @@ static const struct trace_record *find_record(
 /* The next record, of whatever kind, against an access like none of them. */
 static void diverge_access(struct replay_check *check, const struct access *now)
 {
-	const struct trace_record *next = replay_queue_peek(check->queue, 0);
+	const struct trace_record *next = replay_next_access(check);
 	struct divergence d = {
 		.recorded = next,
 		.now = now,
 		.why = "an access that is not recorded",
 	};
 
-	if (is_cut(next)) {
-		finish_early(check);
+	if (replay_is_cut(next)) {
+		replay_finish_early(check);
 		return;
 	}
 	if (next->kind == TRACE_ACCESS)
-		d.why = compare_shape(check, &next->access, now);
-	diverge(check, &d);
+		d.why = replay_compare_shape(check, &next->access, now);
+	replay_diverge(check, &d);
 }
 
 /* Is it as it was? Else that has been told. */
@@ -255,11 +186,11 @@ static bool check_access(struct replay_check *check,
 	const struct trace_record *recorded, const struct access *now,
 	bool decided)
 {
-	char room[REGISTER_TEXT_MAX];
-	const char *why = compare_values(recorded, now, decided);
+	char room[REPLAY_REGISTER_TEXT];
+	const char *why = replay_compare_values(recorded, now, decided);
 
 	if (!why)
-		why = compare_regs(check, recorded, room);
+		why = replay_compare_regs(check, recorded, room);
 	if (why) {
 		struct divergence d = {
 			.recorded = recorded,
@@ -267,7 +198,7 @@ static bool check_access(struct replay_check *check,
 			.why = why,
 		};
 
-		diverge(check, &d);
+		replay_diverge(check, &d);
 	}
 	return !why;
 }
@@ -481,16 +412,16 @@ static bool is_answered_same(
 	const uint8_t *final_bytes)
 {
 	return r->outcome == outcome &&
-		same_bytes(&r->access, r->final_bytes, final_bytes);
+		replay_same_bytes(&r->access, r->final_bytes, final_bytes);
 }
 
 static void take_access(struct replay_check *check, const struct access *access,
 	enum outcome outcome, const uint8_t *final_bytes)
 {
-	const struct trace_record *r = replay_queue_peek(check->queue, 0);
+	const struct trace_record *r = replay_next_access(check);
 
 	if (!r || r->kind != TRACE_ACCESS ||
-		compare_shape(check, &r->access, access)) {
+		replay_compare_shape(check, &r->access, access)) {
 		diverge_access(check, access);
 		return;
 	}
@@ -506,11 +437,11 @@ static void take_access(struct replay_check *check, const struct access *access,
 			.final_bytes = final_bytes,
 		};
 
-		diverge(check, &d);
+		replay_diverge(check, &d);
 		return;
 	}
 	check->verdict.accesses++;
-	replay_queue_take(check->queue);
+	take_record(check, r);
 	repeat_inputs(check);
 }
 
@@ -520,31 +451,59 @@ static void on_access(void *ctx, const struct access *access,
 	struct replay_check *check = ctx;
 
 	pthread_mutex_lock(&check->mutex);
-	if (check->state && recorded_id(check, access->range) != NOT_RECORDED)
+	if (check->state && replay_recorded_id(check, access->range) != NOT_RECORDED)
 		run_state_access(check->state, &check->replay->run, access);
-	if (!check->over && recorded_id(check, access->range) != NOT_RECORDED)
+	if (!check->over && replay_recorded_id(check, access->range) != NOT_RECORDED)
 		take_access(check, access, outcome, final_bytes);
 	pthread_mutex_unlock(&check->mutex);
 }
 
-/* The next record is of this kind and about this process. */
-static bool expect(struct replay_check *check, enum trace_kind kind,
-	uint64_t process, const char *now)
-{
-	const struct trace_record *r = replay_queue_peek(check->queue, 0);
+#define NEAR_EVENTS 256
 
-	if (r && r->kind == kind && r->process == process)
-		return true;
-	if (is_cut(r))
-		finish_early(check);
+/*
+ * The record that this event is: the next one, or with several CPUs one near.
+ * (What their kernel did in turn comes in order; where no turns were recorded,
+ * there is none.)
+ */
+static const struct trace_record *find_event(
+	struct replay_check *check, const struct trace_record *now)
+{
+	size_t count = check->several ? NEAR_EVENTS : 1;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct trace_record *r =
+			replay_queue_peek(check->queue, i);
+
+		if (!r)
+			return NULL;
+		if (replay_same_event(check, r, now))
+			return r;
+	}
+	return NULL;
+}
+
+/* True: it was recorded. words: for people, if not. */
+static bool take_event(struct replay_check *check,
+	const struct trace_record *now, const char *words)
+{
+	const struct trace_record *r = find_event(check, now);
+
+	if (r)
+		take_record(check, r);
+	else if (replay_is_cut(replay_next_event(check)))
+		replay_finish_early(check);
 	else
-		diverge_kind(check, now);
-	return false;
+		replay_diverge_kind(check, words);
+	return r != NULL;
 }
 
 static void on_start(void *ctx, const struct target_process *process)
 {
 	struct replay_check *check = ctx;
+	const struct trace_record event = {
+		.kind = TRACE_PROCESS_START,
+		.process = process->id,
+	};
 	char now[128];
 
 	pthread_mutex_lock(&check->mutex);
@@ -552,11 +511,8 @@ static void on_start(void *ctx, const struct target_process *process)
 		run_state_start(check->state, process);
 	snprintf(now, sizeof(now), "process %" PRIu64 " `%s' starts",
 		process->id, process->name);
-	if (!check->over &&
-		expect(check, TRACE_PROCESS_START, process->id, now)) {
-		replay_queue_take(check->queue);
+	if (!check->over && take_event(check, &event, now))
 		repeat_inputs(check);
-	}
 	pthread_mutex_unlock(&check->mutex);
 }
 
@@ -564,6 +520,11 @@ static void on_exit_of(
 	void *ctx, const struct target_process *process, int64_t code)
 {
 	struct replay_check *check = ctx;
+	const struct trace_record event = {
+		.kind = TRACE_PROCESS_EXIT,
+		.process = process->id,
+		.exit_code = code,
+	};
 	char now[128];
 
 	pthread_mutex_lock(&check->mutex);
@@ -573,58 +534,38 @@ static void on_exit_of(
 	snprintf(now, sizeof(now),
 		"process %" PRIu64 " `%s' ends with code %" PRId64,
 		process->id, process->name, code);
-	if (!check->over &&
-		expect(check, TRACE_PROCESS_EXIT, process->id, now)) {
-		if (replay_queue_peek(check->queue, 0)->exit_code != code) {
-			diverge_kind(check, now);
-		} else {
-			replay_queue_take(check->queue);
-			repeat_inputs(check);
-		}
-	}
+	if (!check->over && take_event(check, &event, now))
+		repeat_inputs(check);
 	pthread_mutex_unlock(&check->mutex);
-}
-
-/* One record of at most TRACE_BIND_MAX bytes. */
-static void take_bind(struct replay_check *check, uint64_t process,
-	uint32_t id, const struct range *range, uint64_t offset, uint64_t size,
-	const uint8_t *bytes)
-{
-	const struct trace_record *r;
-	char now[256];
-
-	snprintf(now, sizeof(now), "bytes of `%s' from %" PRIu64 " on are %s",
-		range->name, offset,
-		bytes ? "bound or changed, with these values" : "bound");
-	if (!expect(check, TRACE_BIND, process, now))
-		return;
-	r = replay_queue_peek(check->queue, 0);
-	if (r->range != id || r->offset != offset || r->size != size ||
-		!r->bytes != !bytes ||
-		(bytes && memcmp(r->bytes, bytes, size)))
-		diverge_kind(check, now);
-	else
-		replay_queue_take(check->queue);
 }
 
 static void on_bind(void *ctx, uint64_t process, const struct range *range,
 	uint64_t offset, uint32_t size, const uint8_t *bytes, frame_t frame)
 {
 	struct replay_check *check = ctx;
-	uint32_t id;
+	struct trace_record event = {
+		.kind = TRACE_BIND,
+		.process = process,
+		.offset = offset,
+		.bytes = bytes,
+	};
+	char now[256];
 
 	(void)frame; /* which page it is nobody inside can see */
+	snprintf(now, sizeof(now), "bytes of `%s' from %" PRIu64 " on are %s",
+		range->name, offset,
+		bytes ? "bound or changed, with these values" : "bound");
 	pthread_mutex_lock(&check->mutex);
-	id = recorded_id(check, range->id);
-	while (size && !check->over && id != NOT_RECORDED) {
-		uint32_t part = bytes && size > TRACE_BIND_MAX ?
-			TRACE_BIND_MAX :
-			size;
-
-		take_bind(check, process, id, range, offset, part, bytes);
-		offset += part;
-		size -= part;
-		bytes = bytes ? bytes + part : NULL;
+	event.range = replay_recorded_id(check, range->id);
+	while (size && !check->over && event.range != NOT_RECORDED) {
+		/* Long ones are several records. */
+		event.size = bytes && size > TRACE_BIND_MAX ? TRACE_BIND_MAX :
+							      size;
+		take_event(check, &event, now);
+		event.offset += event.size;
+		size -= (uint32_t)event.size;
+		if (bytes)
+			event.bytes += event.size;
 	}
 	pthread_mutex_unlock(&check->mutex);
 }
@@ -633,25 +574,37 @@ static void on_unbind(void *ctx, uint64_t process, const struct range *range,
 	uint64_t offset, uint32_t size)
 {
 	struct replay_check *check = ctx;
-	uint32_t id;
+	struct trace_record event = {
+		.kind = TRACE_UNBIND,
+		.process = process,
+		.offset = offset,
+		.size = size,
+	};
 	char now[256];
 
-	pthread_mutex_lock(&check->mutex);
-	id = recorded_id(check, range->id);
-	snprintf(now, sizeof(now), "bytes of `%s' from %" PRIu64
-		" on are not mapped any more",
+	snprintf(now, sizeof(now),
+		"bytes of `%s' from %" PRIu64 " on are not mapped any more",
 		range->name, offset);
-	if (!check->over && id != NOT_RECORDED &&
-		expect(check, TRACE_UNBIND, process, now)) {
-		const struct trace_record *r =
-			replay_queue_peek(check->queue, 0);
-
-		if (r->range != id || r->offset != offset || r->size != size)
-			diverge_kind(check, now);
-		else
-			replay_queue_take(check->queue);
-	}
+	pthread_mutex_lock(&check->mutex);
+	event.range = replay_recorded_id(check, range->id);
+	if (!check->over && event.range != NOT_RECORDED)
+		take_event(check, &event, now);
 	pthread_mutex_unlock(&check->mutex);
+}
+
+static void init_sync(struct replay_check *check)
+{
+	pthread_mutexattr_t attr;
+	pthread_condattr_t cond_attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&check->mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+	pthread_condattr_init(&cond_attr);
+	pthread_condattr_setclock(&cond_attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&check->changed, &cond_attr);
+	pthread_condattr_destroy(&cond_attr);
 }
 
 /* ---- the beginning and the end ---- */
@@ -659,15 +612,13 @@ static void on_unbind(void *ctx, uint64_t process, const struct range *range,
 struct replay_check *replay_check_create(struct replay *replay)
 {
 	struct replay_check *check = calloc(1, sizeof(*check));
-	pthread_mutexattr_t attr;
 
 	if (!check)
 		return NULL;
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&check->mutex, &attr);
-	pthread_mutexattr_destroy(&attr);
+	init_sync(check);
 	check->replay = replay;
+	check->several = replay->query.meta->cpus > 1;
+	replay_order_init(check);
 	check->recorder = (struct session_recorder){
 		.ctx = check,
 		.access = on_access,
@@ -694,6 +645,7 @@ void replay_check_destroy(struct replay_check *check)
 	replay_queue_destroy(check->queue);
 	run_state_destroy(check->state);
 	pthread_mutex_destroy(&check->mutex);
+	pthread_cond_destroy(&check->changed);
 	free(check->ids);
 	free(check);
 }
@@ -711,6 +663,7 @@ const struct session_recorder *replay_check_recorder(struct replay_check *check)
 void replay_check_begin(struct replay_check *check)
 {
 	pthread_mutex_lock(&check->mutex);
+	clock_gettime(CLOCK_MONOTONIC, &check->progress_time);
 	repeat_inputs(check);
 	pthread_mutex_unlock(&check->mutex);
 }
@@ -726,11 +679,11 @@ static void check_rest(
 	if (!r)
 		check->verdict.cut = true;
 	else if (r->kind == TRACE_END && r->exit_code == exit_code)
-		replay_queue_take(check->queue);
+		take_record(check, r);
 	else if (stopped)
 		check->over = check->verdict.stopped = true;
 	else
-		diverge_kind(check, now);
+		replay_diverge_kind(check, now);
 }
 
 static void check_state(struct replay_check *check)
@@ -747,7 +700,7 @@ static void check_state(struct replay_check *check)
 			check->state, &check->replay->run);
 	if (!check->over && v->has_state && v->has_recorded_state &&
 		v->state != v->recorded_state)
-		diverge(check, &d);
+		replay_diverge(check, &d);
 }
 
 void replay_check_end(struct replay_check *check, int exit_code, bool stopped)

@@ -20,6 +20,9 @@ struct keeper *replay_check_keeper(struct replay_check *check);
 const struct session_recorder *replay_check_recorder(
 	struct replay_check *check);
 
+/* NULL: there is one CPU, which needs none. */
+const struct session_order *replay_check_order(struct replay_check *check);
+
 /* This range is the recorded one with this id. 0 or -ENOMEM. */
 int replay_check_range(
 	struct replay_check *check, const struct range *range, uint32_t id);

@@ -23,9 +23,10 @@ struct noted {
 struct replay_queue {
 	struct trace_reader *reader;
 	struct waiting *records, **records_end;
-	uint64_t taken; /* records before the first of them */
 	struct noted *inputs, **inputs_end;
 	bool inputs_ended;
+	uint8_t *turns; /* CPUs, from turn_first on */
+	size_t turn_first, turn_count, turn_room;
 	struct noted *current; /* handed out */
 	int status;
 	struct error error;
@@ -60,6 +61,7 @@ void replay_queue_destroy(struct replay_queue *q)
 		q->inputs = next;
 	}
 	free(q->current);
+	free(q->turns);
 	free(q);
 }
 
@@ -184,12 +186,49 @@ const struct trace_record *replay_queue_peek(
 	return w ? &w->record : NULL;
 }
 
+#define NEAR 4096 /* records looked through for one of another sort */
+
+const struct trace_record *replay_queue_access(struct replay_queue *q)
+{
+	for (size_t i = 0; i < NEAR; i++) {
+		const struct trace_record *r = replay_queue_peek(q, i);
+
+		if (!r || r->kind == TRACE_ACCESS || r->kind == TRACE_END ||
+			r->kind == TRACE_LOST)
+			return r;
+	}
+	return NULL;
+}
+
+const struct trace_record *replay_queue_event(struct replay_queue *q)
+{
+	for (size_t i = 0; i < NEAR; i++) {
+		const struct trace_record *r = replay_queue_peek(q, i);
+
+		if (!r || r->kind != TRACE_ACCESS)
+			return r;
+	}
+	return NULL;
+}
+
 /* ---- inputs ---- */
 
-static bool is_of_interest(const struct trace_input *input)
+static bool add_turn(struct replay_queue *q, uint32_t cpu)
 {
-	return input->kind != TRACE_INPUT_ORDER &&
-		input->kind != TRACE_INPUT_TURN;
+	size_t room = q->turn_room * 2 + 256;
+	uint8_t *turns = q->turns;
+
+	if (q->turn_count == q->turn_room) {
+		turns = realloc(turns, room);
+		if (!turns) {
+			fail(q);
+			return false;
+		}
+		q->turns = turns;
+		q->turn_room = room;
+	}
+	turns[q->turn_count++] = (uint8_t)cpu;
+	return true;
 }
 
 /* Is it one for the access that is being decided? */
@@ -199,34 +238,49 @@ static bool is_answer(const struct trace_input *input)
 		(input->kind == TRACE_INPUT_WRITE && input->seq);
 }
 
-static bool read_input(struct replay_queue *q)
+static bool add_input(struct replay_queue *q, const struct trace_input *input)
 {
-	struct trace_input input;
-	struct noted *noted;
-	int ret;
+	struct noted *noted = malloc(sizeof(*noted) + input->size);
 
-	if (q->status || q->inputs_ended)
-		return false;
-	do {
-		ret = trace_reader_input(q->reader, &input, &q->error);
-	} while (ret == 1 && !is_of_interest(&input));
-	if (ret < 0)
-		q->status = ret;
-	q->inputs_ended = ret != 1;
-	if (ret != 1)
-		return false;
-	noted = malloc(sizeof(*noted) + input.size);
 	if (!noted) {
 		fail(q);
 		return false;
 	}
 	noted->next = NULL;
-	noted->input = input;
+	noted->input = *input;
 	noted->input.bytes = noted->bytes;
-	if (input.size)
-		memcpy(noted->bytes, input.bytes, input.size);
+	if (input->size)
+		memcpy(noted->bytes, input->bytes, input->size);
 	*q->inputs_end = noted;
 	q->inputs_end = &noted->next;
+	return true;
+}
+
+/* One more, if it is of interest here. */
+static bool read_input(struct replay_queue *q)
+{
+	struct trace_input input;
+	int ret;
+
+	if (q->status || q->inputs_ended)
+		return false;
+	ret = trace_reader_input(q->reader, &input, &q->error);
+	if (ret < 0)
+		q->status = ret;
+	q->inputs_ended = ret != 1;
+	if (ret != 1)
+		return false;
+	if (input.kind == TRACE_INPUT_TURN)
+		return add_turn(q, input.cpu);
+	return input.kind == TRACE_INPUT_ORDER || add_input(q, &input);
+}
+
+/* at: of the list, maybe its end. */
+static bool have_input(struct replay_queue *q, struct noted **at)
+{
+	while (!*at)
+		if (!read_input(q))
+			return false;
 	return true;
 }
 
@@ -246,7 +300,7 @@ const struct trace_input *replay_queue_input(struct replay_queue *q)
 	const struct waiting *next = peek(q, 0);
 
 	for (struct noted **at = &q->inputs;; at = &(*at)->next) {
-		if (!*at && !read_input(q))
+		if (!have_input(q, at))
 			return NULL;
 		/* Markers count, but nobody takes them. */
 		if (next && (*at)->input.record > next->position)
@@ -273,7 +327,7 @@ const struct trace_input *replay_queue_answer(struct replay_queue *q,
 		const uint8_t *)access - offsetof(struct waiting, record));
 
 	for (struct noted **at = &q->inputs;; at = &(*at)->next) {
-		if (!*at && !read_input(q))
+		if (!have_input(q, at))
 			return NULL;
 		if ((*at)->input.record > w->position)
 			return NULL;
@@ -289,7 +343,7 @@ bool replay_queue_step(struct replay_queue *q, uint64_t seq)
 	for (struct noted **at = &q->inputs;; at = &(*at)->next) {
 		const struct trace_input *input;
 
-		if (!*at && !read_input(q))
+		if (!have_input(q, at))
 			return false;
 		input = &(*at)->input;
 		if (next && input->record > next->position)
@@ -312,31 +366,52 @@ void replay_queue_use(struct replay_queue *q, const struct trace_input *input)
 }
 
 /* Those for the record that goes. */
-static void drop_answers(struct replay_queue *q, const struct trace_record *r)
+static void drop_answers(struct replay_queue *q, const struct waiting *w)
 {
 	struct noted **at = &q->inputs;
 
-	while (*at && (*at)->input.record < q->taken) {
-		if (is_for(&(*at)->input, r, TRACE_INPUT_ANSWER) ||
-			((*at)->input.kind == TRACE_INPUT_WRITE &&
-				is_for(&(*at)->input, r, TRACE_INPUT_WRITE)))
+	while (*at && (*at)->input.record <= w->position) {
+		if (is_for(&(*at)->input, &w->record, TRACE_INPUT_ANSWER) ||
+			is_for(&(*at)->input, &w->record, TRACE_INPUT_WRITE))
 			drop(q, at);
 		else
 			at = &(*at)->next;
 	}
 }
 
-void replay_queue_take(struct replay_queue *q)
+void replay_queue_take(
+	struct replay_queue *q, const struct trace_record *record)
 {
-	struct waiting *w = peek(q, 0);
+	struct waiting **at = &q->records, *w;
 
+	while (*at && &(*at)->record != record)
+		at = &(*at)->next;
+	w = *at;
 	if (!w)
 		return;
-	q->taken = w->position + 1;
+	*at = w->next;
+	if (q->records_end == &w->next)
+		q->records_end = at;
 	if (w->record.kind == TRACE_ACCESS)
-		drop_answers(q, &w->record);
-	q->records = w->next;
-	if (!q->records)
-		q->records_end = &q->records;
+		drop_answers(q, w);
 	free(w);
+}
+
+/* ---- turns ---- */
+
+bool replay_queue_turn(struct replay_queue *q, uint32_t *out_cpu)
+{
+	while (q->turn_first == q->turn_count && read_input(q))
+		;
+	if (q->turn_first == q->turn_count)
+		return false;
+	*out_cpu = q->turns[q->turn_first];
+	return true;
+}
+
+void replay_queue_take_turn(struct replay_queue *q)
+{
+	q->turn_first++;
+	if (q->turn_first == q->turn_count)
+		q->turn_first = q->turn_count = 0;
 }

@@ -24,10 +24,21 @@ void replay_queue_destroy(struct replay_queue *queue); /* NULL is fine */
  */
 const struct trace_record *replay_queue_peek(
 	struct replay_queue *queue, size_t ahead);
+/*
+ * The next access, or the end; the next record that is no access. Between CPUs
+ * these two are not ordered. NULL: none near, or an error.
+ */
+const struct trace_record *replay_queue_access(struct replay_queue *queue);
+const struct trace_record *replay_queue_event(struct replay_queue *queue);
 /* It has come. Frees it. */
-void replay_queue_take(struct replay_queue *queue);
+void replay_queue_take(
+	struct replay_queue *queue, const struct trace_record *record);
 /* 0: none. */
 int replay_queue_error(const struct replay_queue *queue, struct error *err);
+
+/* The CPU whose turn in the guest's kernel is next; false: none is left. */
+bool replay_queue_turn(struct replay_queue *queue, uint32_t *out_cpu);
+void replay_queue_take_turn(struct replay_queue *queue);
 
 /*
  * An input that has come: because all records before it were taken. NULL:

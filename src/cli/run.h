@@ -14,6 +14,7 @@
 #include "system/system.h"
 #include "vmm/vmm.h"
 
+#define RUN_CPUS_MAX 16
 #define RUN_PROGRAMS_MAX 16
 #define RUN_BUILTINS_MAX 64 /* plugins included */
 
@@ -82,6 +83,8 @@ struct run {
 	struct trace_sink *sink;
 	struct run_record *record; /* NULL: nothing is recorded */
 	const struct session_recorder *recorder; /* another's; NULL: none */
+	const struct session_order *order; /* another's; NULL: none */
+	bool repeats; /* order says whose turn it is in the guest's kernel */
 	struct target *target;
 	struct session *session;
 	struct target_result result;
@@ -108,6 +111,7 @@ void run_print_summary(struct run *run, const struct buf *out);
 void run_describe_end(const struct run *run, struct buf *out);
 int run_exit_code(const struct run *run); /* by how it ended */
 void run_catch_signals(void);
+bool run_is_interrupted(void);
 int run_create_machine(struct run *run); /* and its session */
 int run_machine(struct run *run); /* to its end, keepers too */
 double run_seconds(const struct run *run); /* since the run began */
@@ -144,6 +148,8 @@ void run_close_keepers(struct run *run);
 int run_open_record(struct run *run); /* when the first ranges are there */
 /* NULL: nothing is recorded. */
 const struct session_recorder *run_recorder(struct run *run);
+/* Of several CPUs, if it can be repeated; NULL: not. */
+const struct session_order *run_order(struct run *run);
 /* A word of a script. */
 void run_record_mark(struct run *run, const char *text);
 /* The run has ended with code. */

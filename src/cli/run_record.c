@@ -17,6 +17,7 @@ struct run_record {
 	struct run *run;
 	struct trace_writer *writer;
 	struct session_recorder recorder;
+	struct session_order order;
 	struct trace_site_names names;
 	struct run_state *state; /* NULL: several CPUs */
 	uint64_t started_ns;
@@ -229,6 +230,19 @@ static void on_ordered(void *ctx, uint64_t before, uint64_t after)
 	trace_writer_input(record->writer, &input);
 }
 
+static bool on_turn(void *ctx, unsigned cpu, bool begins)
+{
+	struct run_record *record = ctx;
+	const struct trace_input input = {
+		.kind = TRACE_INPUT_TURN,
+		.cpu = cpu,
+	};
+
+	if (begins)
+		trace_writer_input(record->writer, &input);
+	return true;
+}
+
 static void on_written(void *ctx, uint64_t seq, uint64_t process, uint64_t va,
 	const uint8_t *bytes, size_t len)
 {
@@ -351,6 +365,10 @@ static struct run_record *record_create(struct run *run)
 		.released = on_released,
 		.revoked = on_revoked,
 	};
+	record->order = (struct session_order){
+		.ctx = record,
+		.turn = on_turn,
+	};
 	return record;
 }
 
@@ -384,6 +402,14 @@ int run_open_record(struct run *run)
 const struct session_recorder *run_recorder(struct run *run)
 {
 	return run->record ? &run->record->recorder : NULL;
+}
+
+const struct session_order *run_order(struct run *run)
+{
+	return run->record && run->options.virtual_time &&
+			run->options.cpus > 1 ?
+		&run->record->order :
+		NULL;
 }
 
 void run_record_mark(struct run *run, const char *text)

@@ -92,7 +92,7 @@ void trace_export_value(struct buf *out, const uint8_t *bytes, uint64_t size)
 		return;
 	}
 	memcpy(&value, bytes, size);
-	buf_printf(out, "0x%" PRIx64, value);
+	buf_add_number(out, value);
 }
 
 /* ---- all records ---- */
@@ -182,6 +182,7 @@ int trace_export_close(
 		e->q.code = CLI_NO;
 	trace_select_fini(&e->select);
 	buf_fini(&e->text);
+	buf_fini(&e->cell);
 	return trace_query_close(&e->q);
 }
 

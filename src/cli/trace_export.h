@@ -24,6 +24,7 @@ struct trace_export {
 	FILE *out; /* of formats that are a stream */
 	/* What record() adds to it is written to out and removed. */
 	struct buf text;
+	struct buf cell; /* of a table, for the format to use */
 	void *own; /* the format's; from begin() to end() */
 };
 

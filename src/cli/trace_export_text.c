@@ -25,13 +25,13 @@ struct column {
 
 static bool add_decimal(struct buf *out, uint64_t value)
 {
-	buf_printf(out, "%" PRIu64, value);
+	buf_add_decimal(out, value);
 	return true;
 }
 
 static bool add_address(struct buf *out, uint64_t value)
 {
-	buf_printf(out, "0x%" PRIx64, value);
+	buf_add_number(out, value);
 	return true;
 }
 
@@ -137,7 +137,9 @@ static void json_number(struct buf *out, const char *digits, size_t len)
 
 static void json_key(struct buf *out, const char *key)
 {
-	buf_printf(out, ",\"%s\":", key);
+	buf_add_str(out, ",\"");
+	buf_add_str(out, key);
+	buf_add_str(out, "\":");
 }
 
 static void json_decimal(struct buf *out, const char *key, uint64_t value)
@@ -160,20 +162,19 @@ static void json_text(struct buf *out, const char *key, const char *text)
 
 static void json_access(struct trace_export *e, const struct row *row)
 {
-	struct buf cell = BUF_INIT;
+	struct buf *cell = &e->cell;
 
 	for (size_t i = 0; i < COLUMNS; i++) {
-		buf_reset(&cell);
+		buf_reset(cell);
 		json_key(&e->text, columns[i].name);
-		if (!columns[i].add(row, &cell))
+		if (!columns[i].add(row, cell))
 			buf_add_str(&e->text, "null");
 		else if (columns[i].type == NUMBER)
-			json_number(&e->text, cell.data, cell.len);
+			json_number(&e->text, cell->data, cell->len);
 		else
-			buf_add_json(&e->text, cell.data, cell.len);
-		e->text.failed |= cell.failed;
+			buf_add_json(&e->text, cell->data, cell->len);
+		e->text.failed |= cell->failed;
 	}
-	buf_fini(&cell);
 }
 
 static const char *range_name(const struct trace_export *e, uint32_t id)
@@ -262,8 +263,12 @@ int trace_jsonl_record(struct trace_export *e,
 
 void trace_export_csv_cell(struct buf *out, const char *text, size_t len)
 {
-	if (!memchr(text, ',', len) && !memchr(text, '"', len) &&
-		!memchr(text, '\n', len) && !memchr(text, '\r', len)) {
+	bool plain = true;
+
+	for (size_t i = 0; i < len; i++)
+		plain &= text[i] != ',' && text[i] != '"' && text[i] != '\n' &&
+			text[i] != '\r';
+	if (plain) {
 		buf_add(out, text, len);
 		return;
 	}
@@ -280,13 +285,21 @@ void trace_export_tsv_cell(struct buf *out, const char *text, size_t len)
 {
 	static const char special[] = "\t\n\r\\", letters[] = "tnr\\";
 
-	for (size_t i = 0; i < len; i++) {
-		const char *at = text[i] ? strchr(special, text[i]) : NULL;
+	size_t done = 0;
 
-		if (at)
-			buf_add_char(out, '\\');
-		buf_add_char(out, at ? letters[at - special] : text[i]);
+	for (size_t i = 0; i < len; i++) {
+		const char *at = text[i] > '\r' && text[i] != '\\' ?
+			NULL :
+			memchr(special, text[i], sizeof(special) - 1);
+
+		if (!at)
+			continue;
+		buf_add(out, text + done, i - done);
+		buf_add_char(out, '\\');
+		buf_add_char(out, letters[at - special]);
+		done = i + 1;
 	}
+	buf_add(out, text + done, len - done);
 }
 
 static int begin(struct trace_export *e, char between)
@@ -316,17 +329,18 @@ static int add_cells(struct trace_export *e, const struct trace_record *record,
 	char between, void (*add)(struct buf *, const char *, size_t))
 {
 	struct row row = make_row(e, record);
-	struct buf cell = BUF_INIT;
+	struct buf *cell = &e->cell;
 
 	for (size_t i = 0; i < COLUMNS && record->kind == TRACE_ACCESS; i++) {
-		buf_reset(&cell);
+		buf_reset(cell);
 		if (i)
 			buf_add_char(&e->text, between);
-		if (columns[i].add(&row, &cell))
-			add(&e->text, cell.data, cell.len);
-		e->text.failed |= cell.failed;
+		if (columns[i].type == NUMBER)
+			columns[i].add(&row, &e->text);
+		else if (columns[i].add(&row, cell))
+			add(&e->text, cell->data, cell->len);
+		e->text.failed |= cell->failed;
 	}
-	buf_fini(&cell);
 	if (record->kind == TRACE_ACCESS)
 		buf_add_char(&e->text, '\n');
 	return 0;

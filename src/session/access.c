@@ -432,6 +432,8 @@ static enum carried carry_once(struct worker *w, bool first)
 			return carried;
 		if (!touches_closed(w))
 			return first ? spurious(w) : CARRIED_DONE;
+		if (!event_is_in_turn(w))
+			return CARRIED_WAIT;
 		plan_lock(w);
 		carried = decide(w);
 		plan_unlock(w);
@@ -452,7 +454,7 @@ static enum carried carry(struct worker *w)
 	do {
 		carried = carry_once(w, first);
 		first = false;
-		if (carried != CARRIED_HOLD)
+		if (carried != CARRIED_HOLD && carried != CARRIED_WAIT)
 			hold_done(w);
 	} while (carried == CARRIED_DONE && w->insn->repeated &&
 		w->regs.rip == rip && touches_closed(w) &&
@@ -488,6 +490,12 @@ enum target_resume access_stop(void *ctx, struct target_thread *thread)
 	pthread_rwlock_unlock(&s->bindings_lock);
 	session_current = NULL;
 	request_settle(s);
+	if (carried == CARRIED_WAIT) {
+		/* It stops here again; in between, interrupts are taken. */
+		s->config.order->wait(s->config.order->ctx,
+			target_thread_index(thread));
+		return TARGET_RESUME;
+	}
 	if (carried == CARRIED_FAULT)
 		target_thread_fault(thread, &w->fault);
 	count_trap(s, w->trap, began);

@@ -181,6 +181,46 @@ static void take_caller(struct worker *w, const struct target_copy *copy)
 		target_process_of(w->session->config.target, copy->space);
 }
 
+static bool is_in_turn(struct worker *w, const struct copying *c)
+{
+	const struct session_order *order = w->session->config.order;
+	const struct target_process *process;
+
+	if (!order || !order->access || !c->span.kept)
+		return true;
+	process = target_process_of(
+		w->session->config.target, c->copy->space);
+	return event_bytes_in_turn(w->session, process ? process->id : 0,
+		c->span.kept, c->span.first, c->span.count);
+}
+
+/* False: another's turn is first. */
+static bool try_copy(struct worker *w, struct copying *c,
+	enum target_copy_result *out_result)
+{
+	const struct target_copy *copy = c->copy;
+	struct session *s = w->session;
+	struct arch_fault fault;
+	bool tried = true;
+
+	*out_result = TARGET_COPY_FAULT;
+	pthread_rwlock_rdlock(&s->bindings_lock);
+	if (target_translate(s->config.target, copy->space, copy->address,
+		    access_writes(copy->kind) ? ACCESS_STORE : ACCESS_LOAD,
+		    &c->span.page, &fault)) {
+		c->span.kept = kept_map_find(s->map, c->span.page.frame);
+		tried = is_in_turn(w, c);
+		if (tried && c->span.kept)
+			kept_page_lock(c->span.kept);
+		if (tried)
+			*out_result = perform(w, c);
+		if (tried && c->span.kept)
+			kept_page_unlock(c->span.kept);
+	}
+	pthread_rwlock_unlock(&s->bindings_lock);
+	return tried;
+}
+
 enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
 	const struct target_copy *copy)
 {
@@ -197,24 +237,14 @@ enum target_copy_result copy_stop(void *ctx, struct target_thread *thread,
 			.va = copy->address,
 		},
 	};
-	enum target_copy_result result = TARGET_COPY_FAULT;
-	struct arch_fault fault;
+	enum target_copy_result result;
 
 	if (!w || copy->size > ARCH_PAGE_SIZE - c.span.first)
 		return TARGET_COPY_FAULT;
 	take_caller(w, copy);
-	pthread_rwlock_rdlock(&s->bindings_lock);
-	if (target_translate(s->config.target, copy->space, copy->address,
-		    access_writes(copy->kind) ? ACCESS_STORE : ACCESS_LOAD,
-		    &c.span.page, &fault)) {
-		c.span.kept = kept_map_find(s->map, c.span.page.frame);
-		if (c.span.kept)
-			kept_page_lock(c.span.kept);
-		result = perform(w, &c);
-		if (c.span.kept)
-			kept_page_unlock(c.span.kept);
-	}
-	pthread_rwlock_unlock(&s->bindings_lock);
+	while (!try_copy(w, &c, &result) && !atomic_load(&s->stopping))
+		s->config.order->wait(s->config.order->ctx,
+			target_thread_index(thread));
 	session_current = NULL;
 	request_settle(s);
 	return result;

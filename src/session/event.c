@@ -130,6 +130,48 @@ static int touch_span(struct worker *w, size_t first_event,
 	return 0;
 }
 
+bool event_bytes_in_turn(struct session *s, uint64_t process,
+	const struct kept_page *page, uint32_t first, uint32_t count)
+{
+	const struct session_order *order = s->config.order;
+
+	for (size_t i = kept_page_lower(page, first);
+		i < kept_page_count(page); i++) {
+		const struct kept_piece *p = kept_page_piece(page, i);
+
+		if (p->first >= first + count)
+			break;
+		if (range_is_live(p->range) &&
+			!order->access(order->ctx, process, p->range->id))
+			return false;
+	}
+	return true;
+}
+
+bool event_is_in_turn(struct worker *w)
+{
+	const struct session_order *order = w->session->config.order;
+	uint64_t process = w->process ? w->process->id : 0;
+
+	if (!order || !order->access)
+		return true;
+	for (unsigned i = 0; i < w->span_count; i++) {
+		const struct span *span = &w->spans[i];
+		uint32_t from = span->at, to = span->at + span->count;
+
+		if (!span->kept ||
+			(span->access != SPAN_FETCH &&
+				(span->access >= plan_count(w) ||
+					!narrow(plan_access(w, span->access),
+						&from, &to))))
+			continue;
+		if (!event_bytes_in_turn(w->session, process, span->kept,
+			    span->first + (from - span->at), to - from))
+			return false;
+	}
+	return true;
+}
+
 static void fill_who(const struct worker *w, struct access *access)
 {
 	access->cpu = target_thread_index(w->thread);

@@ -257,6 +257,15 @@ static void on_mark(void *ctx, const struct target_process *process,
 	buf_fini(&note);
 }
 
+static bool on_turn(void *ctx, struct target_thread *thread, bool begins)
+{
+	struct session *s = ctx;
+	const struct session_order *order = s->config.order;
+
+	return !order || !order->turn ||
+		order->turn(order->ctx, target_thread_index(thread), begins);
+}
+
 /* A load of kept bytes that no keeper saw; a store shows in the shadow, where
  * there is one. */
 static void on_unseen(void *ctx, struct target_thread *thread, frame_t frame,
@@ -309,6 +318,7 @@ int session_run(
 		.process_exit = on_process_exit,
 		.ordered = on_ordered,
 		.mark = on_mark,
+		.turn = on_turn,
 		.unseen = on_unseen,
 		.report = on_report,
 	};

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "keeper/range.h"
 #include "session/names.h"
+#include "session/order.h"
 #include "session/recorder.h"
 #include "target/target.h"
 #include "trace/sink.h"
@@ -28,6 +29,7 @@ struct session_config {
 	bool timed; /* measure what stops cost (ticks below) */
 	struct trace_sink *sink; /* NULL: accesses are not written */
 	const struct session_recorder *recorder; /* NULL: nobody records */
+	const struct session_order *order; /* NULL: as it comes */
 	/* An access has been decided; for statistics. Any thread, several at
 	 * once. May be NULL. */
 	void (*decided)(void *ctx, const struct access *access,

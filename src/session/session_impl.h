@@ -57,6 +57,7 @@ enum carried {
 	CARRIED_AGAIN, /* memory changed, or a lock is missing: from the start */
 	CARRIED_STEP, /* cannot be, or shall not be, emulated */
 	CARRIED_STOP, /* the target stops here, nothing happened */
+	CARRIED_WAIT, /* another's turn is first, nothing happened */
 	CARRIED_HOLD, /* the process waits here, nothing happened */
 	/* emulation: the guest's kernel has to do something first; the result
 	 * says what */
@@ -311,6 +312,13 @@ enum carried access_commit(struct worker *worker);
 /* step.c: carry the planned instruction out on the real CPU. Pages are locked,
  * events built; answered ones have decided set. */
 enum carried step_instruction(struct worker *worker);
+
+/* Is it the turn of every access that the planned instruction makes to a kept
+ * byte? Looks at no memory, with no page locked. */
+bool event_is_in_turn(struct worker *worker);
+/* The same for bytes [first, first + count) of a page. */
+bool event_bytes_in_turn(struct session *session, uint64_t process,
+	const struct kept_page *page, uint32_t first, uint32_t count);
 
 /* hold.c */
 /*

@@ -117,6 +117,10 @@ struct target_handler {
 	 * bytes. May be NULL. */
 	void (*mark)(void *ctx, const struct target_process *process,
 		const char *text, size_t len);
+	/* The order in which threads work in the target's own kernel, when it
+	 * is to be told or repeated. begins: this one does now. Else: may it
+	 * be the next? Asked again and again until it may. May be NULL. */
+	bool (*turn)(void *ctx, struct target_thread *thread, bool begins);
 	/* Bytes [offset, offset + size) of a closed frame were loaded or
 	 * stored and nobody was asked: the guest's kernel did it, or a KVM
 	 * that emulates, and there was no other way. Over already. May be

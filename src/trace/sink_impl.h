@@ -42,10 +42,6 @@ const struct buf *site_cache_get(struct site_cache *cache,
 void sink_name_field(const struct trace_names *names,
 	const struct access *access, struct buf *field);
 
-/* Number as hexadecimal with 0x, quicker than printf. */
-void sink_add_number(struct buf *out, uint64_t value);
-void sink_add_decimal(struct buf *out, uint64_t value);
-
 /* Bytes of at most 8 as the little-endian number they are. */
 uint64_t sink_number(const uint8_t *bytes, uint32_t size);
 

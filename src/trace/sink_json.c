@@ -17,14 +17,14 @@ static void add_string(struct buf *out, const char *text)
 static void add_number_string(struct buf *out, uint64_t value)
 {
 	buf_add_char(out, '"');
-	sink_add_number(out, value);
+	buf_add_number(out, value);
 	buf_add_char(out, '"');
 }
 
 static void key_decimal(struct buf *out, const char *key, uint64_t value)
 {
 	buf_add_str(out, key);
-	sink_add_decimal(out, value);
+	buf_add_decimal(out, value);
 }
 
 static void key_address(struct buf *out, const char *key, uint64_t value)

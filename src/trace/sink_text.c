@@ -21,33 +21,6 @@
 
 #define TEXT_BYTES_MAX 64 /* of one value; longer ones are cut */
 
-void sink_add_number(struct buf *out, uint64_t value)
-{
-	static const char digits[] = "0123456789abcdef";
-	char text[18];
-	size_t at = sizeof(text);
-
-	do {
-		text[--at] = digits[value & 15];
-		value >>= 4;
-	} while (value);
-	text[--at] = 'x';
-	text[--at] = '0';
-	buf_add(out, text + at, sizeof(text) - at);
-}
-
-void sink_add_decimal(struct buf *out, uint64_t value)
-{
-	char text[20];
-	size_t at = sizeof(text);
-
-	do {
-		text[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	buf_add(out, text + at, sizeof(text) - at);
-}
-
 uint64_t sink_number(const uint8_t *bytes, uint32_t size)
 {
 	uint64_t value = 0;
@@ -100,7 +73,7 @@ static void to_column(struct buf *out, size_t start, size_t column)
 static void add_value(struct buf *out, const uint8_t *bytes, uint32_t size)
 {
 	if (size <= 8) {
-		sink_add_number(out, sink_number(bytes, size));
+		buf_add_number(out, sink_number(bytes, size));
 	} else if (size <= TEXT_BYTES_MAX) {
 		buf_add_hex(out, bytes, size);
 	} else {
@@ -150,10 +123,10 @@ static void add_who(struct buf *out, const struct access *access)
 	add_clean_str(out, access->process_name);
 	if (access->process) {
 		buf_add_char(out, '#');
-		sink_add_decimal(out, access->process);
+		buf_add_decimal(out, access->process);
 	}
 	buf_add_str(out, ":cpu");
-	sink_add_decimal(out, access->cpu);
+	buf_add_decimal(out, access->cpu);
 	buf_add_char(out, ']');
 }
 
@@ -170,15 +143,15 @@ static void add_place(struct buf *out, const struct access *access)
 		buf_add_char(out, ']');
 	buf_add_char(out, '+');
 	if (access->offset)
-		sink_add_number(out, access->offset);
+		buf_add_number(out, access->offset);
 	else
 		buf_add_char(out, '0');
 	buf_add_char(out, ' ');
 	if (access->kept_count < access->size) {
-		sink_add_decimal(out, access->kept_count);
+		buf_add_decimal(out, access->kept_count);
 		buf_add_str(out, " of ");
 	}
-	sink_add_decimal(out, access->size);
+	buf_add_decimal(out, access->size);
 	if (access->lane_count > 1)
 		buf_printf(out, " in %" PRIu32 " lanes", access->lane_count);
 }
@@ -264,7 +237,7 @@ static void text_site(const struct trace_names *names,
 {
 	struct buf word = BUF_INIT;
 
-	sink_add_number(out, access->ip);
+	buf_add_number(out, access->ip);
 	if (!names)
 		return;
 	add_symbol(names, access, out);

@@ -347,7 +347,9 @@ static int place_tables(struct loader *l)
 		l->ram, l->boot->info, sizeof(*l->info));
 	l->info->flags =
 		(l->config->virtual_time ? CUSTOS_BOOT_VIRTUAL_TIME : 0) |
-		(l->config->no_table_sharing ? CUSTOS_BOOT_NO_SHARING : 0);
+		(l->config->no_table_sharing ? CUSTOS_BOOT_NO_SHARING : 0) |
+		(l->config->ordered ? CUSTOS_BOOT_ORDERED : 0) |
+		(l->config->repeated ? CUSTOS_BOOT_REPEATED : 0);
 	l->info->kept_map = map;
 	l->ram->kept_map = (void *)vmm_gpa_range(
 		l->ram, map, l->ram->size / PAGE / 8);

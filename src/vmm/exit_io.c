@@ -167,6 +167,18 @@ static int64_t call_mark(struct vcpu *vcpu, const struct call *call)
 	return 0;
 }
 
+static int64_t call_turn(struct vcpu *vcpu, const struct call *call)
+{
+	const struct target_handler *handler = vcpu->vm->handler;
+
+	if (call->rdi > CUSTOS_TURN_TAKE)
+		return -CUSTOS_ERR_ARGUMENT;
+	/* Nobody need wait any more when it is over. */
+	return !handler->turn || vcpu->vm->stop ||
+		handler->turn(handler->ctx, &vcpu->thread,
+			call->rdi == CUSTOS_TURN_TAKE);
+}
+
 static int64_t call_fault(struct vcpu *vcpu, const struct call *call)
 {
 	const uint8_t *bytes = vmm_gpa_range(&vcpu->vm->ram, call->rsi,
@@ -277,6 +289,7 @@ static const struct {
 	[CUSTOS_CALL_ORDER] = { "order", call_order },
 	[CUSTOS_CALL_MARK] = { "mark", call_mark },
 	[CUSTOS_CALL_EMULATE] = { "emulate", call_emulate },
+	[CUSTOS_CALL_TURN] = { "turn", call_turn },
 };
 _Static_assert(sizeof(calls) / sizeof(calls[0]) == CUSTOS_CALL_MAX,
 	"a row for every call");

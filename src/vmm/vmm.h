@@ -38,6 +38,9 @@ struct vmm_config {
 	bool virtual_time;
 	/* See CUSTOS_BOOT_NO_SHARING. */
 	bool no_table_sharing;
+	/* handler->turn is told, or asked, whose work in the guest's kernel is
+	 * next: see CUSTOS_BOOT_ORDERED. With virtual time only. */
+	bool ordered, repeated;
 	/* The guest's console: console() when set, else console_fd, which
 	 * stays the caller's; -1: nowhere. One call at a time. */
 	int console_fd;

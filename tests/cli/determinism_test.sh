@@ -39,6 +39,7 @@ case $("$CUSTOS" doctor 2>&1) in
 *"kind: pvm"*)
 	skip "RDTSC shows virtual time" "this KVM does not trap it" ;;
 *)
-	same "RDTSC shows virtual time" "$guest/interleave.elf" tsc ;;
+	same "RDTSC shows virtual time" "$guest/interleave.elf" tsc
+	same "and RDTSCP" "$guest/interleave.elf" tscp ;;
 esac
 finish

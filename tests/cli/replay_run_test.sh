@@ -203,6 +203,45 @@ else
 	same "RDTSC is answered with virtual time, again"
 fi
 
+# ---- several CPUs: what happened in which order ----
+
+# same_order WHAT: standard output, which tells the order, is the same
+same_order()
+{
+	run replay --run "$trace"
+	if [ $code = 0 ] && cmp -s "$work/live" "$work/out" &&
+		grep -q 'accesses as recorded$' "$work/err"; then
+		pass "$1"
+	else
+		fail "$1" "$work/err" "$work/live" "$work/out"
+	fi
+}
+
+for n in 1 2 3 4 5; do
+	record --cpus 2 -k shared -k ready "$guest/shared_counter.elf" 50 plain
+	same_order "two CPUs lose the same increments, $n"
+done
+record --cpus 4 -k alias_a+0xff8+8 -k alias_a+0x1000+8 \
+	"$guest/contend.elf" 40
+same_order "four CPUs, two words on two pages"
+record --cpus 2 -k balance -k guard -k flag "$guest/accounts.elf" forgets 20
+same_order "a lock that one of them forgets"
+record --cpus 2 -k source -k destination "$guest/copies.elf"
+same_order "messages between CPUs"
+timeout 60 "$CUSTOS" run -q -r "$trace" --cpus 2 -k shared -k ready \
+	"$guest/shared_counter.elf" 20 plain >"$work/live" 2>&1
+same_order "without virtual time, too"
+expect "though clocks are told of" 0 "without --virtual-time"
+# Whether process 3 sees `ready' at its first look is not recorded.
+record --cpus 2 -k shared "$guest/shared_counter.elf" 20 plain
+run replay --run "$trace"
+if [ $code = 0 ] || { [ $code = 1 ] && grep -q "keep that, too" "$work/err"; }
+then
+	pass "what cannot be kept to is told"
+else
+	fail "what cannot be kept to is told" "$work/err"
+fi
+
 # ---- not the same ----
 
 record -k counter "$counter" 5

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buf.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/tests.h"
@@ -82,6 +83,27 @@ static void prints_at_every_fill(void **state)
 		}
 }
 
+static void numbers_are_what_printf_says(void **state)
+{
+	static const uint64_t numbers[] = { 0, 1, 9, 10, 15, 16, 99, 255, 256,
+		1000000007, UINT32_MAX, UINT64_MAX / 10, UINT64_MAX };
+	struct buf buf = BUF_INIT;
+	char want[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		buf_reset(&buf);
+		buf_add_decimal(&buf, numbers[i]);
+		buf_add_char(&buf, ' ');
+		buf_add_number(&buf, numbers[i]);
+		snprintf(want, sizeof(want), "%llu 0x%llx",
+			(unsigned long long)numbers[i],
+			(unsigned long long)numbers[i]);
+		assert_string_equal(buf_str(&buf), want);
+	}
+	buf_fini(&buf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -89,6 +111,7 @@ int main(void)
 		cmocka_unit_test(grows_and_keeps_what_was_there),
 		cmocka_unit_test(prints_at_every_fill),
 		cmocka_unit_test(hex_is_two_lower_case_digits_a_byte),
+		cmocka_unit_test(numbers_are_what_printf_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

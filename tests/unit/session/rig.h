@@ -93,6 +93,10 @@ static inline void rig_said(void *ctx, const char *text, size_t len)
 		memcpy(r->said + used, text, len);
 }
 
+/* Set before rig_setup(); NULL otherwise. */
+static const struct session_recorder *rig_recorder;
+static const struct session_order *rig_order;
+
 static struct fake_target rig_fake;
 static void *rig_elf;
 
@@ -136,6 +140,8 @@ static inline void rig_init(struct rig *r,
 		.ranges = r->ranges,
 		.names = r->names,
 		.decided = decided,
+		.recorder = rig_recorder,
+		.order = rig_order,
 		.report = rig_said,
 		.ctx = r,
 	};
