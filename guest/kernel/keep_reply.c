@@ -460,7 +460,7 @@ int64_t keep_reply_fault(struct process *process, uint64_t code)
 		refuse_storage(process);
 		break;
 	case KEEP_STEPPED:
-		fault_after_step(process, code);
+		fault_after_step(process, (enum custos_fault_code)code);
 		break;
 	case KEEP_FAULT:
 		keep->access.fault = (uint8_t)code;
@@ -470,7 +470,7 @@ int64_t keep_reply_fault(struct process *process, uint64_t code)
 		if (keep_is_call(process))
 			keep_end_call(process, -CUSTOS_E_DENIED);
 		else
-			keep_fail(process, code, 0);
+			keep_fail(process, (enum custos_fault_code)code, 0);
 	}
 	return 0;
 }

@@ -37,9 +37,9 @@ static bool end(uint64_t gpa, enum frame_type type)
 	case FRAME_ATTRIBUTES:
 		return attributes_end(gpa);
 	default:
-		invariant(!"an object of a bank");
+		invariant(type == FRAME_PAGE); /* objects of banks only */
+		return false;
 	}
-	return false;
 }
 
 bool object_end(uint64_t gpa)
