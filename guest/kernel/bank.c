@@ -327,18 +327,21 @@ static void destroy_piece(struct bank *bank)
 	give_ended(&ended);
 }
 
-bool bank_end_piece(void)
+static __attribute__((noinline)) bool end_piece(void)
 {
-	struct bank *bank;
+	struct bank *bank = LIST_ENTRY(ending.next, struct bank, dying);
 
-	if (list_is_empty(&ending))
-		return true;
-	bank = LIST_ENTRY(ending.next, struct bank, dying);
 	if (bank->removing)
 		remove_piece(bank);
 	else
 		destroy_piece(bank);
 	return list_is_empty(&ending);
+}
+
+/* Called at every kernel entry, nearly always for nothing. */
+bool bank_end_piece(void)
+{
+	return list_is_empty(&ending) || end_piece();
 }
 
 void bank_end(struct bank *bank, bool remove)
