@@ -308,6 +308,40 @@ unsigned space_rights(const struct walk *way)
 	return rights & CUSTOS_RIGHT_READ ? rights : 0;
 }
 
+/* The level of the way that the leaf table for va is or would be derived from;
+ * its index plus 1, 0: it is the process's own. */
+static unsigned leaf_producer(
+	struct process *process, uint64_t va, const struct walk *way)
+{
+	const uint64_t *table = leaf_find(process, va);
+	const struct frame_info *info;
+	unsigned i = way->count;
+
+	if (!table)
+		return find_producer(way, 1, va);
+	info = frame_info(machine_gpa(table));
+	while (i > 0 && !is_producer(info, &way->levels[i - 1], va & (SPAN - 1)))
+		i--;
+	return i;
+}
+
+/* All who share a table have in common the keepers of its producer and below. */
+bool space_can_grant(struct process *process, uint64_t va,
+	const struct walk *way, const struct cap *entry)
+{
+	unsigned i = leaf_producer(process, va, way);
+
+	if (!i || (way->end == WALK_ENTRY && cap_is_same(entry, &way->cap)))
+		return true;
+	if (way->end == WALK_PAGE && page_kept(way->gpa) &&
+		cap_is_same(entry, page_keeper(way->gpa)))
+		return true;
+	for (i--; i < way->count; i++)
+		if (cap_is_same(entry, &way->levels[i].gpt->keeper))
+			return true;
+	return false;
+}
+
 int space_resolve(struct process *process, uint64_t va, bool write,
 	uint64_t *out_gpa)
 {

@@ -42,6 +42,13 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
  * or kept, no page. Nothing is possible without READ. */
 unsigned space_rights(const struct walk *way);
 
+/*
+ * May a translation to a page that the keeper `entry` granted at va be made? Not
+ * in a table that others share whose ways do not lead past that keeper.
+ */
+bool space_can_grant(struct process *process, uint64_t va,
+	const struct walk *way, const struct cap *entry);
+
 /* Make the translations of a range that a walk can make now, quietly: where it
  * fails they are left to be made on demand. */
 void space_populate(struct process *process, uint64_t va, uint64_t length);

@@ -746,6 +746,38 @@ static void more_dependents_than_are_known(void **state)
 	teardown(state);
 }
 
+/* A page from a keeper that others who share the table do not ask. */
+static void grants_stay_below_their_keeper(void **state)
+{
+	struct gpt *region, *root;
+	struct cap endpoint, inner, outer;
+	struct process *a;
+	struct walk way;
+
+	begin_banks(state);
+	region = make_region(world.banks[0], 1);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	endpoint = make(world.banks[0], CUSTOS_CAP_ENDPOINT);
+	inner = cap_make(
+		CUSTOS_CAP_ENTRY, CUSTOS_RIGHT_SEND, endpoint.object, 1);
+	outer = inner;
+	outer.payload = 2;
+	root = a->space.object;
+	region->keeper = inner;
+	root->keeper = outer;
+	for (unsigned i = 0; i < 2; i++) {
+		walk(&a->space, slot_at(1), &way);
+		assert_int_equal(way.end, WALK_FAULT);
+		assert_true(space_can_grant(a, slot_at(1), &way, &inner));
+		assert_false(space_can_grant(a, slot_at(1), &way, &outer));
+		assert_true(touch(a, AT, true)); /* now there is a table */
+	}
+	/* Where nothing is shared below the root it is the root's own. */
+	walk(&a->space, AT * 4, &way);
+	assert_true(space_can_grant(a, AT * 4, &way, &outer));
+	teardown(state);
+}
+
 static uint64_t told[8][4];
 static unsigned told_count;
 static uint64_t seen_when_told;
@@ -821,6 +853,7 @@ int main(void)
 		cmocka_unit_test(a_bank_without_room_makes_no_table),
 		cmocka_unit_test(more_aliases_than_are_known),
 		cmocka_unit_test(more_dependents_than_are_known),
+		cmocka_unit_test(grants_stay_below_their_keeper),
 		cmocka_unit_test(the_monitor_is_told_first),
 	};
 
