@@ -173,7 +173,8 @@ static uint64_t find_table(struct process *process, unsigned table_level,
 	level = &way->levels[producer - 1];
 	key.producer = frame_number_of(level->gpt);
 	key.offset = level->offset - in;
-	key.rights = (uint8_t)(level->rights & RIGHTS_RWX);
+	key.rights = (uint8_t)(level->rights &
+			       (RIGHTS_RWX | CUSTOS_RIGHT_CALL));
 	return table_get(&key, gpt_bank(level->gpt));
 }
 
