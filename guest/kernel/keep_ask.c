@@ -245,8 +245,8 @@ int64_t keep_ask_only(struct process *process, const struct cap *entry)
 	return ask(process, &choice);
 }
 
-/* What may be done there is less than hardware can tell: not to be read, but
- * written or executed. The monitor can. */
+/* Who may do what there is more than hardware can tell: written or executed but
+ * not read; by one process. The monitor can. */
 static int64_t open_page(struct process *process, const struct walk *way,
 	uint64_t va, unsigned rights)
 {
@@ -294,7 +294,8 @@ static int64_t fill(
 		return wait_for(process, hold);
 	if (way->end == WALK_PAGE)
 		rights &= ~page_kept(way->gpa);
-	if (!(rights & CUSTOS_RIGHT_READ))
+	/* A held page is for this one instruction, not for all who see it. */
+	if (hold || !(rights & CUSTOS_RIGHT_READ))
 		return open_page(process, way, va, rights);
 	if (!space_fill(process, va, way, way->gpa & ~PAGE_MASK, rights))
 		return 0;
