@@ -19,6 +19,7 @@ struct choice {
 	uint64_t offset;
 	unsigned rights;
 	uint8_t reason;
+	bool is_page; /* place is one */
 	struct keep_place place;
 };
 
@@ -94,6 +95,7 @@ static bool choose_position(
 {
 	out->rights = way->rights;
 	out->offset = way->offset;
+	out->is_page = false;
 	if (way->end == WALK_ENTRY) {
 		out->entry = &way->cap;
 		out->reason = CUSTOS_REASON_ENTRY;
@@ -104,6 +106,7 @@ static bool choose_position(
 		return false;
 	out->entry = page_keeper(way->gpa);
 	out->reason = CUSTOS_REASON_PAGE;
+	out->is_page = true;
 	out->place = (struct keep_place){
 		.object = machine_direct(way->gpa & ~PAGE_MASK)};
 	return true;
@@ -192,7 +195,7 @@ static void hold_place(struct process *process, const struct choice *choice,
 		if (keep->access.level && before->holder && !before->stepper.type)
 			lock_release(before);
 		hold = lock_take(process, &choice->place);
-		if (hold && choice->reason == CUSTOS_REASON_PAGE) {
+		if (hold && choice->is_page) {
 			table_unmap_frame(machine_gpa(choice->place.object));
 			table_flush();
 		}
@@ -232,7 +235,8 @@ static int64_t ask(struct process *process, const struct choice *choice)
 	return CALL_RESTART;
 }
 
-int64_t keep_ask_only(struct process *process, const struct cap *entry)
+int64_t keep_ask_only(
+	struct process *process, const struct cap *entry, void *page)
 {
 	struct choice choice = {.entry = entry,
 		.offset = process->keep.access.va,
@@ -240,6 +244,10 @@ int64_t keep_ask_only(struct process *process, const struct cap *entry)
 		.reason = CUSTOS_REASON_CALL,
 		.place = entry_place(entry, process->keep.access.va)};
 
+	if (page) {
+		choice.place = (struct keep_place){.object = page};
+		choice.is_page = true;
+	}
 	if (!endpoint_can_answer(entry))
 		return -CUSTOS_E_PARTNER_GONE;
 	return ask(process, &choice);
