@@ -47,6 +47,7 @@ bool object_end(uint64_t gpa)
 	struct frame_info *info = frame_info(gpa);
 
 	info->generation = frame_new_generation();
+	table_changed();
 	return end(gpa, info->type);
 }
 

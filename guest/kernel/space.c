@@ -56,6 +56,7 @@ void space_forget(struct process *process)
 	const uint64_t *top = table_at(process->cr3);
 	unsigned i = machine_table_next(top, 0);
 
+	table_changed();
 	process->near_table = NULL;
 	for (; i < USER_ENTRIES; i = machine_table_next(top, i + 1))
 		table_clear(frame_number(process->cr3), i);
@@ -98,6 +99,22 @@ static uint64_t *leaf_find(struct process *process, uint64_t va)
 	}
 	remember(process, va, table_at(entry));
 	return process->near_table;
+}
+
+uint64_t space_where(uint64_t cr3, uint64_t va)
+{
+	struct process *process =
+		machine_direct(cr3 - PROCESS_TOP * PAGE_SIZE);
+	const uint64_t *table = leaf_find(process, va);
+	uint64_t entry = table ? table[index_in(1, va)] : 0;
+	struct walk way;
+
+	if (entry & PTE_PRESENT)
+		return entry & PTE_ADDRESS;
+	walk(&process->space, va, &way);
+	if (way.end != WALK_PAGE && way.end != WALK_FIXED)
+		return 0;
+	return way.gpa & ~PAGE_MASK;
 }
 
 /* ---- making tables ---- */
@@ -231,26 +248,8 @@ static uint64_t leaf_value(uint64_t gpa, unsigned rights)
 	return value;
 }
 
-static void tell(struct process *process, uint64_t *table, uint64_t va,
-	uint64_t length)
-{
-	uint64_t cr3, base;
-
-	if (!table_is_private(frame_number_of(table), &cr3, &base))
-		cr3 = 0;
-	machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, cr3, cr3 ? va : 0,
-		cr3 ? length : CUSTOS_USER_END, 0, 0);
-	(void)process;
-}
-
-/* Is the monitor to know of a translation before it can be used? */
-static bool is_watched(const struct process *process)
-{
-	return boot_info->watch && process->told;
-}
-
-static void set_leaf(struct process *process, uint64_t *table, uint64_t va,
-	uint64_t gpa, unsigned rights)
+static void set_leaf(
+	uint64_t *table, uint64_t va, uint64_t gpa, unsigned rights)
 {
 	unsigned index = index_in(1, va);
 	uint64_t value = leaf_value(gpa, rights), old = table[index];
@@ -262,11 +261,6 @@ static void set_leaf(struct process *process, uint64_t *table, uint64_t va,
 	if (frame_is_managed(gpa))
 		table_add_mapper(gpa & ~PAGE_MASK,
 			frame_number_of(table), index);
-	if (is_watched(process)) {
-		table_flush();
-		table[index] = value & ~PTE_USER;
-		tell(process, table, va & ~PAGE_MASK, PAGE_SIZE);
-	}
 	table[index] = value;
 }
 
@@ -275,6 +269,8 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
 {
 	unsigned attempt;
 
+	if ((gpa ^ way->gpa) & ~PAGE_MASK)
+		table_changed(); /* a keeper granted another page */
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
 		uint64_t undone = table_undone;
 		uint64_t *table = leaf_find(process, va);
@@ -284,7 +280,7 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
 		if (!table)
 			return -CUSTOS_E_LIMIT;
 		add_dependents(machine_gpa(table), va, way, way->count);
-		set_leaf(process, table, va, gpa, rights);
+		set_leaf(table, va, gpa, rights);
 		if (undone == table_undone)
 			break;
 	}
@@ -434,7 +430,6 @@ static uint64_t populate_node(struct process *process, uint64_t va,
 	return va;
 }
 
-/* Only before the monitor knows of the process: nobody is told. */
 void space_populate(struct process *process, uint64_t va, uint64_t length)
 {
 	uint64_t end = va + length;
@@ -447,7 +442,7 @@ void space_populate(struct process *process, uint64_t va, uint64_t length)
 		rights = space_rights(&way);
 		if (rights && space_fill(process, va, &way, way.gpa, rights))
 			return;
-		if (rights && way.count && !is_watched(process))
+		if (rights && way.count)
 			va = populate_node(process, va, end, &way);
 		else
 			va += PAGE_SIZE;

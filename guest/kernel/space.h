@@ -22,6 +22,10 @@ uint64_t space_kernel_cr3(void);
 /* Fill the top table (zeros) of a new process. */
 void space_init(struct process *process);
 
+/* The page that va leads to in the space with this top table, mapped or not;
+ * 0: none. */
+uint64_t space_where(uint64_t cr3, uint64_t va);
+
 /* Forget every translation of the process: its root changed, or it ends. */
 void space_forget(struct process *process);
 
