@@ -29,7 +29,7 @@ enum frame_type {
 };
 
 /* Mappings of a frame that are known at a time: table.h. */
-#define FRAME_MAPPERS 4
+#define FRAME_MAPPERS 16
 
 /* An entry of a mapping table that leads to the frame. */
 struct frame_mapper {
