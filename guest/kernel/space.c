@@ -288,21 +288,25 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
 	return 0;
 }
 
+/* What of the rights a translation to the page of a bank may allow. */
+static unsigned page_rights(uint64_t gpa, unsigned rights)
+{
+	if (frame_info(gpa)->attributes)
+		rights &= ~page_kept(gpa);
+	if (!(rights & CUSTOS_RIGHT_READ) || keep_page_is_locked(gpa))
+		return 0;
+	return rights;
+}
+
 unsigned space_rights(const struct walk *way)
 {
 	unsigned rights = way->rights & RIGHTS_RWX;
 
-	if (way->end == WALK_PAGE) {
-		uint64_t gpa = way->gpa & ~PAGE_MASK;
-
-		if (frame_info(gpa)->attributes)
-			rights &= ~page_kept(gpa);
-		if (keep_page_is_locked(gpa))
-			return 0;
-	} else if (way->end != WALK_FIXED) {
+	if (way->end == WALK_PAGE)
+		return page_rights(way->gpa & ~PAGE_MASK, rights);
+	if (way->end != WALK_FIXED || !(rights & CUSTOS_RIGHT_READ))
 		return 0;
-	}
-	return rights & CUSTOS_RIGHT_READ ? rights : 0;
+	return rights;
 }
 
 /* The level of the way that the leaf table for va is or would be derived from;
@@ -376,19 +380,17 @@ int space_resolve(struct process *process, uint64_t va, bool write,
  * `rights`; 0: nothing that can be mapped unasked. */
 static uint64_t slot_value(const struct cap *cap, unsigned rights)
 {
-	struct walk way = {.end = WALK_PAGE, .rights = rights & cap->rights};
+	uint64_t gpa = cap->payload;
 
-	if (cap->type == CUSTOS_CAP_FIXED) {
-		way.end = WALK_FIXED;
-		way.gpa = cap->payload;
-	} else if (cap->type == CUSTOS_CAP_PAGE && !cap->payload &&
-		   cap_is_live(cap)) {
-		way.gpa = machine_gpa(cap->object);
-	} else {
+	rights &= cap->rights & RIGHTS_RWX;
+	if (cap->type == CUSTOS_CAP_PAGE && !cap->payload && cap_is_live(cap)) {
+		gpa = machine_gpa(cap->object);
+		rights = page_rights(gpa, rights);
+	} else if (cap->type != CUSTOS_CAP_FIXED ||
+		   !(rights & CUSTOS_RIGHT_READ)) {
 		return 0;
 	}
-	rights = space_rights(&way);
-	return rights ? leaf_value(way.gpa, rights) : 0;
+	return rights ? leaf_value(gpa, rights) : 0;
 }
 
 /* The slots behind the one of va that the same node and the same table have,
