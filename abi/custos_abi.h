@@ -97,6 +97,17 @@ struct custos_saved_frame {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
+/* A question: where does a page of a space lead? */
+struct custos_where {
+	uint64_t cr3; /* of a process that has been told of and not ended */
+	uint64_t va; /* page aligned */
+	/* The answer: the page that is mapped there or, when none is, would be
+	 * if nobody had to be asked; 0: none. */
+	uint64_t gpa;
+};
+
+#define CUSTOS_WHERE_MAX 32
+
 struct custos_boot_info {
 	uint32_t magic;
 	uint32_t abi_version;
@@ -117,12 +128,19 @@ struct custos_boot_info {
 	 */
 	uint64_t kept_map; /* gpa */
 	uint64_t flags; /* CUSTOS_BOOT_* */
-	uint64_t watch; /* monitor: not 0 while it wants SPACE_CHANGED */
+	uint64_t watch; /* CUSTOS_WATCH_*; written by the monitor only */
 	struct custos_cpu_state cpus[CUSTOS_CPUS_MAX];
 	struct custos_device devices[CUSTOS_DEVICES_MAX];
 	struct custos_module modules[CUSTOS_MODULES_MAX];
 	char args[CUSTOS_ARGS_MAX]; /* args_count NUL-terminated strings */
+	struct custos_where where[CUSTOS_WHERE_MAX];
 };
+
+/* The monitor follows kept addresses, which may lead elsewhere any time. */
+#define CUSTOS_WATCH_CHANGES 1u /* it wants CUSTOS_CALL_SPACE_CHANGED */
+/* It has questions, though nothing may have changed: the same call, before the
+ * kernel goes back to user code the next time. */
+#define CUSTOS_WATCH_ASKS 2u
 
 /*
  * Time is counted in kernel entries, not taken from a clock, and waiting makes
@@ -163,17 +181,17 @@ enum custos_call {
 	/* A process exists and its first mappings are made, it has not run:
 	 * rdi = id (never reused, never 0), rsi = its cr3, r8 = module index
 	 * (UINT64_MAX: made of no module), r9 = gpa of its NUL-terminated
-	 * name (CUSTOS_NAME_MAX bytes). */
+	 * name (CUSTOS_NAME_MAX bytes). Then as after a SPACE_CHANGED. */
 	CUSTOS_CALL_PROCESS_START = 4,
 	/* The process will not run again; its mappings are still there, none
 	 * of its frames has been freed: rdi = id, rsi = exit code (int64). */
 	CUSTOS_CALL_PROCESS_EXIT = 5,
-	/* Translations changed, TLBs are already flushed: rdi = cr3, rsi = va,
-	 * r8 = length in bytes; rdi = 0: in any space, anywhere. Before a frame
-	 * that was mapped is freed, and before a new translation can be used:
-	 * the kernel makes it without the user bit, tells, then sets the bit.
-	 * Need not be called while the boot info's watch is 0; between making
-	 * an entry and looking at watch there must be a full fence. */
+	/* What addresses of some process lead to has changed: not where they
+	 * are mapped at the moment, but what they stand for. Before a frame
+	 * that one led to is freed, and before any process runs user code
+	 * again on this CPU. Result: how many questions are in the boot info's
+	 * where; the kernel answers them with CUSTOS_CALL_WHERE. Not called
+	 * while the boot info's watch is 0. */
 	CUSTOS_CALL_SPACE_CHANGED = 6,
 	/* Copy between user memory and the kernel's, when a frame of the user
 	 * memory has its kept_map bit set: rdi = cr3, rsi = user va, r8 = gpa
@@ -201,6 +219,9 @@ enum custos_call {
 	 * CUSTOS_TURN_WANT, with CUSTOS_BOOT_REPEATED, before the lock is
 	 * taken: result 1 if it may, 0 if not yet; blocks a little. */
 	CUSTOS_CALL_TURN = 12,
+	/* rdi = how many entries of the boot info's where have been answered,
+	 * the first ones. Result: how many more there are now. */
+	CUSTOS_CALL_WHERE = 13,
 	CUSTOS_CALL_MAX
 };
 
@@ -359,7 +380,7 @@ _Static_assert(offsetof(struct custos_boot_info, args) ==
 		96 + 1024 + 768 + 16 * 368,
 	"abi");
 _Static_assert(sizeof(struct custos_boot_info) ==
-		96 + 1024 + 768 + 16 * 368 + 4096,
+		96 + 1024 + 768 + 16 * 368 + 4096 + 32 * 24,
 	"abi");
 _Static_assert(offsetof(struct custos_emulate, insn) == 72, "abi");
 _Static_assert(offsetof(struct custos_emulate, need) == 96, "abi");

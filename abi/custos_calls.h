@@ -151,7 +151,9 @@ struct custos_message {
 /*
  * What words[0] of a kernel's message is; a call of an entry that is no send
  * or call of an endpoint has its CUSTOS_OP_* there and its arguments in
- * words[1..5], below these numbers.
+ * words[1..5], below these numbers. Its reply: words[0] is the result, and the
+ * n-th capability (from 0) goes to the caller's empty slot words[1 + n], which
+ * must be one of the arguments.
  *
  * ACCESS:	string a struct custos_access; answer by the resume capability
  * STEPPED:	string a struct custos_stepped; the same, or continue, rollback

@@ -134,6 +134,8 @@ BENCH_SUPPORT := $(call obj,$(wildcard tests/bench/support/*.c))
 $(BENCHES): %: %.c.o $(BENCH_SUPPORT) $(TEST_SUPPORT) $(BUILD)/libcustos.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $^ -o $@ $(LDLIBS_ALL)
+$(BUILD)/tests/bench/kernel_bench: $(HOST_KERNEL)
+$(BUILD)/tests/bench/kernel_bench: LDLIBS_ALL += -lcmocka
 bench: all $(BENCHES) $(PLUGINS)
 	$(Q)for b in $(BENCHES) $(wildcard tests/bench/*_bench.sh); do \
 		case $$b in *.sh) CUSTOS=$(BUILD)/custos CUSTOS_BUILD=$(BUILD) \

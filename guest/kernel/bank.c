@@ -301,44 +301,67 @@ static void give_ended(const struct ended *ended)
 		give(ended->gpa[i]);
 }
 
+/* Most objects are pages without a keeper. */
+static bool end_object(uint64_t gpa)
+{
+	struct frame_info *info = frame_info(gpa);
+	unsigned i;
+
+	if (info->type != FRAME_PAGE || info->attributes)
+		return object_end(gpa);
+	info->generation = frame_new_generation();
+	for (i = 0; i < FRAME_MAPPERS; i++)
+		if (info->mappers[i].table) {
+			table_unmap_frame(gpa);
+			break;
+		}
+	return true;
+}
+
 /* One object or bank less; false: no more now. */
 static bool destroy_one(struct bank *bank, struct ended *ended)
 {
 	struct bank *inner = innermost(bank);
 	uint32_t number = first_frame(inner);
+	uint64_t gpa;
 
 	if (!number) {
 		end(inner);
 		return inner != bank;
 	}
-	if (!object_end(frame_gpa(number)))
+	gpa = frame_gpa(number);
+	if (!end_object(gpa))
 		return false;
-	release(frame_gpa(number));
-	ended->gpa[ended->count++] = frame_gpa(number);
+	release(gpa);
+	ended->gpa[ended->count++] = gpa;
 	return true;
 }
 
 static void destroy_piece(struct bank *bank)
 {
-	struct ended ended = {.count = 0};
+	struct ended ended;
 
+	ended.count = 0;
 	while (ended.count < PIECE && destroy_one(bank, &ended))
 		continue;
 	give_ended(&ended);
 }
 
-bool bank_end_piece(void)
+static __attribute__((noinline)) bool end_piece(void)
 {
-	struct bank *bank;
+	struct bank *bank = LIST_ENTRY(ending.next, struct bank, dying);
 
-	if (list_is_empty(&ending))
-		return true;
-	bank = LIST_ENTRY(ending.next, struct bank, dying);
 	if (bank->removing)
 		remove_piece(bank);
 	else
 		destroy_piece(bank);
 	return list_is_empty(&ending);
+}
+
+/* Called at every kernel entry, nearly always for nothing. */
+bool bank_end_piece(void)
+{
+	return list_is_empty(&ending) || end_piece();
 }
 
 void bank_end(struct bank *bank, bool remove)

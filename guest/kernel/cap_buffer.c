@@ -105,6 +105,17 @@ int64_t buffer_call_take(const struct call *call)
 	return 0;
 }
 
+/* Whoever will be told of the message has seen what came before it. */
+static void order(const struct call *call)
+{
+	const struct buffer *target = call->cap->object;
+	const struct process *thread = target->thread.object;
+
+	if (cap_is_live(&target->thread) && thread != call->caller &&
+		thread->state != PROCESS_ENDED)
+		process_order(call->caller, thread, CUSTOS_ORDER_ONE);
+}
+
 int64_t buffer_call_enqueue(const struct call *call)
 {
 	const struct cap *source = cap_find_typed(call->caller, call->args[0],
@@ -114,6 +125,7 @@ int64_t buffer_call_enqueue(const struct call *call)
 		return -CUSTOS_E_INVALID_CAP;
 	if (call->args[1] & ~(uint64_t)CUSTOS_NO_WAIT)
 		return -CUSTOS_E_REQUEST;
+	order(call);
 	return buffer_enqueue(source->object, call->cap->object,
 		!(call->args[1] & CUSTOS_NO_WAIT));
 }

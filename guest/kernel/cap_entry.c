@@ -28,8 +28,8 @@ static int64_t read_write(const struct call *call, bool store)
 			error = copy_from_process(caller, bytes, va, piece,
 				CUSTOS_COPY_SYSCALL_LOAD);
 		if (!error)
-			error = keep_read(caller, call->cap, offset, bytes,
-				piece, store);
+			error = keep_read(caller, call->cap, NULL, offset,
+				bytes, piece, store);
 		if (!error && !store)
 			error = copy_to_process(caller, va, bytes, piece,
 				CUSTOS_COPY_SYSCALL_STORE);

@@ -78,6 +78,7 @@ int64_t gpt_call_set_slot(const struct call *call)
 
 static void forget_all(struct gpt *gpt)
 {
+	table_changed();
 	table_unmap_node(gpt, 0, gpt_span(gpt));
 	table_flush();
 }

@@ -5,7 +5,7 @@
 
 int64_t notice_call_post(const struct call *call)
 {
-	endpoint_post_notice(
-		call->cap->object, call->args[0] & call->cap->payload);
+	endpoint_post_notice(call->caller, call->cap->object,
+		call->args[0] & call->cap->payload);
 	return 0;
 }

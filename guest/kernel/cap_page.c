@@ -110,8 +110,8 @@ static int64_t ask(const struct call *call, struct cap keeper, bool store)
 			result = copy_from_process(caller, bytes, va, size,
 				CUSTOS_COPY_SYSCALL_LOAD);
 		if (!result)
-			result = keep_read(caller, &keeper, offset, bytes, size,
-				store);
+			result = keep_read(caller, &keeper, call->cap->object,
+				offset, bytes, size, store);
 		if (!store && !result)
 			result = copy_to_process(caller, va, bytes, size,
 				CUSTOS_COPY_SYSCALL_STORE);

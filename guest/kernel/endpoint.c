@@ -671,8 +671,16 @@ void endpoint_post(
 	deliver_posts(endpoint);
 }
 
-void endpoint_post_notice(struct endpoint *endpoint, uint64_t bits)
+void endpoint_post_notice(
+	struct process *by, struct endpoint *endpoint, uint64_t bits)
 {
+	const struct process *receiver = endpoint->recipient;
+
+	/* When they come there is nobody to say whose they were. */
+	if (!receiver)
+		receiver = first(&endpoint->receivers);
+	if (receiver && receiver != by)
+		process_order(by, receiver, CUSTOS_ORDER_ONE);
 	endpoint->posted |= bits;
 	if (endpoint->posted)
 		deliver_posts(endpoint);

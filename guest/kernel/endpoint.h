@@ -47,7 +47,8 @@ void endpoint_ask(struct process *process, const struct cap *entry);
 void endpoint_post(const struct cap *entry, uint32_t what, uint64_t a,
 	uint64_t b);
 
-void endpoint_post_notice(struct endpoint *endpoint, uint64_t bits);
+void endpoint_post_notice(
+	struct process *by, struct endpoint *endpoint, uint64_t bits);
 
 /* Nobody else may receive there; NULL: all who hold it may. */
 void endpoint_set_recipient(

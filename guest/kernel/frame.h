@@ -29,7 +29,7 @@ enum frame_type {
 };
 
 /* Mappings of a frame that are known at a time: table.h. */
-#define FRAME_MAPPERS 4
+#define FRAME_MAPPERS 16
 
 /* An entry of a mapping table that leads to the frame. */
 struct frame_mapper {
@@ -44,7 +44,7 @@ struct frame_info {
 	uint32_t next, prev; /* frames of the same bank, or free ones; 0: end */
 	uint8_t type;	     /* enum frame_type */
 	uint8_t level;	     /* table: 1..3 */
-	uint8_t rights;	     /* table: of the way to it, CUSTOS_RIGHT_R/W/X */
+	uint8_t rights;	     /* table: of the way to it, R W X and CALL */
 	uint8_t mapper_next; /* which mapper gives way */
 	/* page: number of its FRAME_ATTRIBUTES frame, 0: none */
 	uint32_t attributes;

@@ -72,6 +72,7 @@ void gpt_set(struct gpt *gpt, unsigned slot, const struct cap *cap)
 	uint64_t from = (uint64_t)slot << gpt->l2v;
 
 	gpt_put(gpt, slot, cap);
+	table_changed();
 	if (gpt->used)
 		table_unmap_node(
 			gpt, from, from + (UINT64_C(1) << gpt->l2v));

@@ -102,8 +102,9 @@ int64_t keep_copy(struct process *process, uint64_t va, void *bytes,
 	uint64_t size, unsigned kind);
 
 /* A piece (at most 64 bytes) of a page read (store: write) that was invoked on
- * an entry, at this offset. The same results. */
-int64_t keep_read(struct process *process, const struct cap *entry,
+ * an entry, at this offset; or on a page (else NULL) that has this keeper. The
+ * same results. */
+int64_t keep_read(struct process *process, const struct cap *entry, void *page,
 	uint64_t offset, void *bytes, uint64_t size, bool store);
 
 /* Load (store NULL) or store a capability at address va of root, where no
@@ -200,8 +201,9 @@ struct custos_access *keep_begin_access(
 int64_t keep_ask(struct process *process);
 /* The same: a walk has just led there. */
 int64_t keep_ask_on(struct process *process, const struct walk *way);
-/* The same of one entry, which nobody follows. */
-int64_t keep_ask_only(struct process *process, const struct cap *entry);
+/* The same of one entry, which nobody follows; about a page, or NULL. */
+int64_t keep_ask_only(
+	struct process *process, const struct cap *entry, void *page);
 /* Whether anybody but the process's keeper would be asked. */
 bool keep_has_keeper(const struct walk *way, unsigned need);
 /* Whether it is of use that the process, which is not current, tries itself. */

@@ -19,6 +19,7 @@ struct choice {
 	uint64_t offset;
 	unsigned rights;
 	uint8_t reason;
+	bool is_page; /* place is one */
 	struct keep_place place;
 };
 
@@ -94,6 +95,7 @@ static bool choose_position(
 {
 	out->rights = way->rights;
 	out->offset = way->offset;
+	out->is_page = false;
 	if (way->end == WALK_ENTRY) {
 		out->entry = &way->cap;
 		out->reason = CUSTOS_REASON_ENTRY;
@@ -104,6 +106,7 @@ static bool choose_position(
 		return false;
 	out->entry = page_keeper(way->gpa);
 	out->reason = CUSTOS_REASON_PAGE;
+	out->is_page = true;
 	out->place = (struct keep_place){
 		.object = machine_direct(way->gpa & ~PAGE_MASK)};
 	return true;
@@ -192,7 +195,7 @@ static void hold_place(struct process *process, const struct choice *choice,
 		if (keep->access.level && before->holder && !before->stepper.type)
 			lock_release(before);
 		hold = lock_take(process, &choice->place);
-		if (hold && choice->reason == CUSTOS_REASON_PAGE) {
+		if (hold && choice->is_page) {
 			table_unmap_frame(machine_gpa(choice->place.object));
 			table_flush();
 		}
@@ -232,7 +235,8 @@ static int64_t ask(struct process *process, const struct choice *choice)
 	return CALL_RESTART;
 }
 
-int64_t keep_ask_only(struct process *process, const struct cap *entry)
+int64_t keep_ask_only(
+	struct process *process, const struct cap *entry, void *page)
 {
 	struct choice choice = {.entry = entry,
 		.offset = process->keep.access.va,
@@ -240,13 +244,17 @@ int64_t keep_ask_only(struct process *process, const struct cap *entry)
 		.reason = CUSTOS_REASON_CALL,
 		.place = entry_place(entry, process->keep.access.va)};
 
+	if (page) {
+		choice.place = (struct keep_place){.object = page};
+		choice.is_page = true;
+	}
 	if (!endpoint_can_answer(entry))
 		return -CUSTOS_E_PARTNER_GONE;
 	return ask(process, &choice);
 }
 
-/* What may be done there is less than hardware can tell: not to be read, but
- * written or executed. The monitor can. */
+/* Who may do what there is more than hardware can tell: written or executed but
+ * not read; by one process. The monitor can. */
 static int64_t open_page(struct process *process, const struct walk *way,
 	uint64_t va, unsigned rights)
 {
@@ -294,7 +302,8 @@ static int64_t fill(
 		return wait_for(process, hold);
 	if (way->end == WALK_PAGE)
 		rights &= ~page_kept(way->gpa);
-	if (!(rights & CUSTOS_RIGHT_READ))
+	/* A held page is for this one instruction, not for all who see it. */
+	if (hold || !(rights & CUSTOS_RIGHT_READ))
 		return open_page(process, way, va, rights);
 	if (!space_fill(process, va, way, way->gpa & ~PAGE_MASK, rights))
 		return 0;

@@ -167,7 +167,7 @@ int64_t keep_copy(struct process *process, uint64_t va, void *bytes,
 	return error;
 }
 
-int64_t keep_read(struct process *process, const struct cap *entry,
+int64_t keep_read(struct process *process, const struct cap *entry, void *page,
 	uint64_t offset, void *bytes, uint64_t size, bool store)
 {
 	unsigned kind = store ? CUSTOS_ACCESS_SYSCALL_STORE
@@ -177,7 +177,7 @@ int64_t keep_read(struct process *process, const struct cap *entry,
 	if (copy_served(process, offset, bytes, size, kind))
 		return 0;
 	error = begin_piece(process, offset, bytes, size, kind);
-	return error ? error : keep_ask_only(process, entry);
+	return error ? error : keep_ask_only(process, entry, page);
 }
 
 int64_t keep_cap(struct process *process, const struct cap *root, uint64_t va,

@@ -350,6 +350,16 @@ static int64_t grant_for_good(
 	return 0;
 }
 
+/* Else others would have it who do not come past this keeper. */
+static bool may_stay(struct process *process)
+{
+	const struct keep *keep = &process->keep;
+	struct walk way;
+
+	walk(&process->space, keep->access.va, &way);
+	return space_can_grant(process, keep->access.va, &way, &keep->asked);
+}
+
 int64_t keep_reply_grant(struct process *process, const struct cap *page,
 	unsigned rights, bool once)
 {
@@ -364,7 +374,7 @@ int64_t keep_reply_grant(struct process *process, const struct cap *page,
 	if ((keep_rights(keep->access.kind) & rights) !=
 		keep_rights(keep->access.kind))
 		return -CUSTOS_E_NO_ACCESS;
-	if (!once)
+	if (!once && may_stay(process))
 		return grant_for_good(process, page, rights);
 	if (!keep_open(process, keep->access.va, machine_gpa(page->object),
 		    rights))
@@ -460,7 +470,7 @@ int64_t keep_reply_fault(struct process *process, uint64_t code)
 		refuse_storage(process);
 		break;
 	case KEEP_STEPPED:
-		fault_after_step(process, code);
+		fault_after_step(process, (enum custos_fault_code)code);
 		break;
 	case KEEP_FAULT:
 		keep->access.fault = (uint8_t)code;
@@ -470,7 +480,7 @@ int64_t keep_reply_fault(struct process *process, uint64_t code)
 		if (keep_is_call(process))
 			keep_end_call(process, -CUSTOS_E_DENIED);
 		else
-			keep_fail(process, code, 0);
+			keep_fail(process, (enum custos_fault_code)code, 0);
 	}
 	return 0;
 }

@@ -37,9 +37,9 @@ static bool end(uint64_t gpa, enum frame_type type)
 	case FRAME_ATTRIBUTES:
 		return attributes_end(gpa);
 	default:
-		invariant(!"an object of a bank");
+		invariant(type == FRAME_PAGE); /* objects of banks only */
+		return false;
 	}
-	return false;
 }
 
 bool object_end(uint64_t gpa)
@@ -47,6 +47,7 @@ bool object_end(uint64_t gpa)
 	struct frame_info *info = frame_info(gpa);
 
 	info->generation = frame_new_generation();
+	table_changed();
 	return end(gpa, info->type);
 }
 

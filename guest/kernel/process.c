@@ -10,6 +10,7 @@
 #include "object.h"
 #include "panic.h"
 #include "sched.h"
+#include "table.h"
 
 #define XSTATE_MXCSR 24 /* offset in the legacy area (SDM vol. 1, 13.4.1) */
 #define MXCSR_DEFAULT 0x1f80u
@@ -58,6 +59,7 @@ void process_tell(struct process *process, uint64_t module)
 	panic_record(EVENT_START, process->id, module);
 	machine_hypercall(CUSTOS_CALL_PROCESS_START, process->id, process->cr3,
 		module, machine_gpa(process->name), 0);
+	table_tell();
 }
 
 void process_apply_schedule(struct process *process)

@@ -56,6 +56,7 @@ void space_forget(struct process *process)
 	const uint64_t *top = table_at(process->cr3);
 	unsigned i = machine_table_next(top, 0);
 
+	table_changed();
 	process->near_table = NULL;
 	for (; i < USER_ENTRIES; i = machine_table_next(top, i + 1))
 		table_clear(frame_number(process->cr3), i);
@@ -98,6 +99,22 @@ static uint64_t *leaf_find(struct process *process, uint64_t va)
 	}
 	remember(process, va, table_at(entry));
 	return process->near_table;
+}
+
+uint64_t space_where(uint64_t cr3, uint64_t va)
+{
+	struct process *process =
+		machine_direct(cr3 - PROCESS_TOP * PAGE_SIZE);
+	const uint64_t *table = leaf_find(process, va);
+	uint64_t entry = table ? table[index_in(1, va)] : 0;
+	struct walk way;
+
+	if (entry & PTE_PRESENT)
+		return entry & PTE_ADDRESS;
+	walk(&process->space, va, &way);
+	if (way.end != WALK_PAGE && way.end != WALK_FIXED)
+		return 0;
+	return way.gpa & ~PAGE_MASK;
 }
 
 /* ---- making tables ---- */
@@ -173,7 +190,8 @@ static uint64_t find_table(struct process *process, unsigned table_level,
 	level = &way->levels[producer - 1];
 	key.producer = frame_number_of(level->gpt);
 	key.offset = level->offset - in;
-	key.rights = (uint8_t)(level->rights & RIGHTS_RWX);
+	key.rights = (uint8_t)(level->rights &
+			       (RIGHTS_RWX | CUSTOS_RIGHT_CALL));
 	return table_get(&key, gpt_bank(level->gpt));
 }
 
@@ -230,26 +248,8 @@ static uint64_t leaf_value(uint64_t gpa, unsigned rights)
 	return value;
 }
 
-static void tell(struct process *process, uint64_t *table, uint64_t va,
-	uint64_t length)
-{
-	uint64_t cr3, base;
-
-	if (!table_is_private(frame_number_of(table), &cr3, &base))
-		cr3 = 0;
-	machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, cr3, cr3 ? va : 0,
-		cr3 ? length : CUSTOS_USER_END, 0, 0);
-	(void)process;
-}
-
-/* Is the monitor to know of a translation before it can be used? */
-static bool is_watched(const struct process *process)
-{
-	return boot_info->watch && process->told;
-}
-
-static void set_leaf(struct process *process, uint64_t *table, uint64_t va,
-	uint64_t gpa, unsigned rights)
+static void set_leaf(
+	uint64_t *table, uint64_t va, uint64_t gpa, unsigned rights)
 {
 	unsigned index = index_in(1, va);
 	uint64_t value = leaf_value(gpa, rights), old = table[index];
@@ -261,11 +261,6 @@ static void set_leaf(struct process *process, uint64_t *table, uint64_t va,
 	if (frame_is_managed(gpa))
 		table_add_mapper(gpa & ~PAGE_MASK,
 			frame_number_of(table), index);
-	if (is_watched(process)) {
-		table_flush();
-		table[index] = value & ~PTE_USER;
-		tell(process, table, va & ~PAGE_MASK, PAGE_SIZE);
-	}
 	table[index] = value;
 }
 
@@ -274,6 +269,8 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
 {
 	unsigned attempt;
 
+	if ((gpa ^ way->gpa) & ~PAGE_MASK)
+		table_changed(); /* a keeper granted another page */
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
 		uint64_t undone = table_undone;
 		uint64_t *table = leaf_find(process, va);
@@ -283,7 +280,7 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
 		if (!table)
 			return -CUSTOS_E_LIMIT;
 		add_dependents(machine_gpa(table), va, way, way->count);
-		set_leaf(process, table, va, gpa, rights);
+		set_leaf(table, va, gpa, rights);
 		if (undone == table_undone)
 			break;
 	}
@@ -291,21 +288,59 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
 	return 0;
 }
 
+/* What of the rights a translation to the page of a bank may allow. */
+static unsigned page_rights(uint64_t gpa, unsigned rights)
+{
+	if (frame_info(gpa)->attributes)
+		rights &= ~page_kept(gpa);
+	if (!(rights & CUSTOS_RIGHT_READ) || keep_page_is_locked(gpa))
+		return 0;
+	return rights;
+}
+
 unsigned space_rights(const struct walk *way)
 {
 	unsigned rights = way->rights & RIGHTS_RWX;
 
-	if (way->end == WALK_PAGE) {
-		uint64_t gpa = way->gpa & ~PAGE_MASK;
-
-		if (frame_info(gpa)->attributes)
-			rights &= ~page_kept(gpa);
-		if (keep_page_is_locked(gpa))
-			return 0;
-	} else if (way->end != WALK_FIXED) {
+	if (way->end == WALK_PAGE)
+		return page_rights(way->gpa & ~PAGE_MASK, rights);
+	if (way->end != WALK_FIXED || !(rights & CUSTOS_RIGHT_READ))
 		return 0;
-	}
-	return rights & CUSTOS_RIGHT_READ ? rights : 0;
+	return rights;
+}
+
+/* The level of the way that the leaf table for va is or would be derived from;
+ * its index plus 1, 0: it is the process's own. */
+static unsigned leaf_producer(
+	struct process *process, uint64_t va, const struct walk *way)
+{
+	const uint64_t *table = leaf_find(process, va);
+	const struct frame_info *info;
+	unsigned i = way->count;
+
+	if (!table)
+		return find_producer(way, 1, va);
+	info = frame_info(machine_gpa(table));
+	while (i > 0 && !is_producer(info, &way->levels[i - 1], va & (SPAN - 1)))
+		i--;
+	return i;
+}
+
+/* All who share a table have in common the keepers of its producer and below. */
+bool space_can_grant(struct process *process, uint64_t va,
+	const struct walk *way, const struct cap *entry)
+{
+	unsigned i = leaf_producer(process, va, way);
+
+	if (!i || (way->end == WALK_ENTRY && cap_is_same(entry, &way->cap)))
+		return true;
+	if (way->end == WALK_PAGE && page_kept(way->gpa) &&
+		cap_is_same(entry, page_keeper(way->gpa)))
+		return true;
+	for (i--; i < way->count; i++)
+		if (cap_is_same(entry, &way->levels[i].gpt->keeper))
+			return true;
+	return false;
 }
 
 int space_resolve(struct process *process, uint64_t va, bool write,
@@ -345,19 +380,17 @@ int space_resolve(struct process *process, uint64_t va, bool write,
  * `rights`; 0: nothing that can be mapped unasked. */
 static uint64_t slot_value(const struct cap *cap, unsigned rights)
 {
-	struct walk way = {.end = WALK_PAGE, .rights = rights & cap->rights};
+	uint64_t gpa = cap->payload;
 
-	if (cap->type == CUSTOS_CAP_FIXED) {
-		way.end = WALK_FIXED;
-		way.gpa = cap->payload;
-	} else if (cap->type == CUSTOS_CAP_PAGE && !cap->payload &&
-		   cap_is_live(cap)) {
-		way.gpa = machine_gpa(cap->object);
-	} else {
+	rights &= cap->rights & RIGHTS_RWX;
+	if (cap->type == CUSTOS_CAP_PAGE && !cap->payload && cap_is_live(cap)) {
+		gpa = machine_gpa(cap->object);
+		rights = page_rights(gpa, rights);
+	} else if (cap->type != CUSTOS_CAP_FIXED ||
+		   !(rights & CUSTOS_RIGHT_READ)) {
 		return 0;
 	}
-	rights = space_rights(&way);
-	return rights ? leaf_value(way.gpa, rights) : 0;
+	return rights ? leaf_value(gpa, rights) : 0;
 }
 
 /* The slots behind the one of va that the same node and the same table have,
@@ -399,7 +432,6 @@ static uint64_t populate_node(struct process *process, uint64_t va,
 	return va;
 }
 
-/* Only before the monitor knows of the process: nobody is told. */
 void space_populate(struct process *process, uint64_t va, uint64_t length)
 {
 	uint64_t end = va + length;
@@ -412,7 +444,7 @@ void space_populate(struct process *process, uint64_t va, uint64_t length)
 		rights = space_rights(&way);
 		if (rights && space_fill(process, va, &way, way.gpa, rights))
 			return;
-		if (rights && way.count && !is_watched(process))
+		if (rights && way.count)
 			va = populate_node(process, va, end, &way);
 		else
 			va += PAGE_SIZE;

@@ -22,6 +22,10 @@ uint64_t space_kernel_cr3(void);
 /* Fill the top table (zeros) of a new process. */
 void space_init(struct process *process);
 
+/* The page that va leads to in the space with this top table, mapped or not;
+ * 0: none. */
+uint64_t space_where(uint64_t cr3, uint64_t va);
+
 /* Forget every translation of the process: its root changed, or it ends. */
 void space_forget(struct process *process);
 
@@ -41,6 +45,13 @@ int space_fill(struct process *process, uint64_t va, const struct walk *way,
  * nobody's answer: what a translation may allow. 0: none; a page that is locked
  * or kept, no page. Nothing is possible without READ. */
 unsigned space_rights(const struct walk *way);
+
+/*
+ * May a translation to a page that the keeper `entry` granted at va be made? Not
+ * in a table that others share whose ways do not lead past that keeper.
+ */
+bool space_can_grant(struct process *process, uint64_t va,
+	const struct walk *way, const struct cap *entry);
 
 /* Make the translations of a range that a walk can make now, quietly: where it
  * fails they are left to be made on demand. */

@@ -12,6 +12,7 @@
 #include "object.h"
 #include "panic.h"
 #include "process.h"
+#include "space.h"
 
 #define CACHE_SIZE 2048 /* tables found at once; a power of two */
 #define PROBES 8	/* places for a dependent */
@@ -30,6 +31,9 @@ static struct {
 	uint32_t table;
 	unsigned first, last;
 } undone;
+
+/* What an address leads to, since the monitor was told. */
+static bool changed;
 
 static unsigned rotor; /* which dependent gives way next */
 
@@ -254,26 +258,56 @@ static void flush_one(uint64_t cr3, uint64_t va)
 
 	va += (uint64_t)undone.first << shift;
 	cpu_flush(cr3, va, length / PAGE_SIZE);
-	if (boot_info->watch)
-		machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, cr3, va, length,
-			0, 0);
+}
+
+static void flush(void)
+{
+	uint64_t cr3, va;
+
+	undone.any = false;
+	if (!undone.many && table_is_private(undone.table, &cr3, &va))
+		flush_one(cr3, va);
+	else
+		cpu_flush_all();
+}
+
+void table_changed(void)
+{
+	changed = true;
+}
+
+static void answer(uint64_t count)
+{
+	uint64_t i;
+
+	for (i = 0; i < count; i++) {
+		struct custos_where *where = &boot_info->where[i];
+
+		where->gpa = space_where(where->cr3, where->va);
+	}
+}
+
+void table_tell(void)
+{
+	int64_t count;
+
+	if (!boot_info->watch ||
+		!(changed || boot_info->watch & CUSTOS_WATCH_ASKS))
+		return;
+	changed = false;
+	count = machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, 0, 0, 0, 0, 0);
+	while (count > 0 && count <= CUSTOS_WHERE_MAX) {
+		answer((uint64_t)count);
+		count = machine_hypercall(
+			CUSTOS_CALL_WHERE, (uint64_t)count, 0, 0, 0, 0);
+	}
 }
 
 void table_flush(void)
 {
-	uint64_t cr3, va;
-
-	if (!undone.any)
-		return;
-	undone.any = false;
-	if (!undone.many && table_is_private(undone.table, &cr3, &va)) {
-		flush_one(cr3, va);
-		return;
-	}
-	cpu_flush_all();
-	if (boot_info->watch)
-		machine_hypercall(CUSTOS_CALL_SPACE_CHANGED, 0, 0,
-			CUSTOS_USER_END, 0, 0);
+	if (undone.any)
+		flush();
+	table_tell();
 }
 
 /* ---- tables ---- */

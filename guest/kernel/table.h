@@ -9,9 +9,10 @@
  * Undoing is exact and needs no memory: nodes know the tables made through them
  * (gpt.h dependents), frames know the entries that lead to them (frame.h
  * mappers); where such a record has no room an older translation is undone, to
- * be made again when it is missed. Undone entries are flushed and the monitor is
- * told by table_flush(), before any frame is freed and before the lock is
- * released. Caller holds the big lock.
+ * be made again when it is missed. Undone entries are flushed by
+ * table_flush(), before any frame is freed and before the lock is released; and
+ * when what an address leads to has changed, not only whether it is mapped, the
+ * monitor is told there. Caller holds the big lock.
  */
 #ifndef CUSTOS_KERNEL_TABLE_H
 #define CUSTOS_KERNEL_TABLE_H
@@ -76,8 +77,15 @@ void table_unmap_node(struct gpt *gpt, uint64_t from, uint64_t to);
 /* End all tables derived from this producer. false: more to do. */
 bool table_end_produced(uint32_t *list);
 
-/* What was undone since the last time is forgotten by every TLB and told to the
- * monitor. Nothing when nothing was. */
+/* What some address leads to is not what it was. */
+void table_changed(void);
+
+/* What was undone since the last time is forgotten by every TLB. Nothing when
+ * nothing was. Then table_tell(). */
 void table_flush(void);
+
+/* Tell the monitor, if it wants to know, that something changed since the last
+ * time, and answer what it asks. */
+void table_tell(void);
 
 #endif

@@ -157,36 +157,46 @@ static void bind_to(struct session *s, struct binding *b,
 	record(s, b);
 }
 
+/* The page is there, or (NULL) nowhere. */
+static void follow(
+	struct session *s, struct binding *b, const struct target_page *to)
+{
+	b->unknown = b->asked = false;
+	if (b->bound && to && to->frame == b->frame)
+		return;
+	unbind(s, b);
+	if (to)
+		bind_to(s, b, to);
+}
+
 /* Look where the page is now and follow it. */
 static void rebind(struct session *s, struct binding *b)
 {
 	struct target_page page;
-	bool mapped = target_find_page(s->config.target, b->process->space,
-		b->page_va, &page);
 
-	if (b->bound && mapped && page.frame == b->frame)
+	if (target_find_page(s->config.target, b->process->space, b->page_va,
+		    &page)) {
+		follow(s, b, &page);
 		return;
-	unbind(s, b);
-	if (mapped)
-		bind_to(s, b, &page);
+	}
+	b->unknown = true;
+	b->asked = false;
 }
 
-/* Translations matter while there is a binding that follows one. */
-static void watch(struct session *s, bool on)
+/* Spaces matter while there is a binding that follows one. */
+static void watch(struct session *s)
 {
-	if (s->watching == on)
+	bool any = false, unknown = false;
+
+	for (size_t i = 0; i < s->binding_count && !unknown; i++) {
+		any |= s->bindings[i].process != NULL;
+		unknown |= s->bindings[i].unknown;
+	}
+	if (any == s->watching && unknown == s->asking)
 		return;
-	s->watching = on;
-	target_watch_spaces(s->config.target, on);
-}
-
-static void watch_what_is_left(struct session *s)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < s->binding_count && !any; i++)
-		any = s->bindings[i].process != NULL;
-	watch(s, any);
+	s->watching = any;
+	s->asking = unknown;
+	target_watch_spaces(s->config.target, any, unknown);
 }
 
 static int reserve(struct session *s, uint64_t more)
@@ -244,13 +254,13 @@ static int bind_range(struct session *s, const struct target_process *process,
 
 	if (reserve(s, pages))
 		return -ENOMEM;
-	watch(s, true); /* before looking: nothing changes unseen then */
 	for (uint64_t n = 0; n < pages; n++) {
 		struct binding *b = &s->bindings[s->binding_count++];
 
 		*b = page_binding(process, range, n);
 		rebind(s, b);
 	}
+	watch(s);
 	return 0;
 }
 
@@ -351,10 +361,10 @@ void bind_release(struct session *s, const struct range *range)
 			s->bindings[left++] = s->bindings[i];
 	}
 	s->binding_count = left;
-	watch_what_is_left(s);
+	watch(s);
 }
 
-void bind_all_changed(struct session *s)
+void bind_changed(struct session *s)
 {
 	pthread_rwlock_wrlock(&s->bindings_lock);
 	for (size_t i = 0; i < s->binding_count; i++)
@@ -363,17 +373,49 @@ void bind_all_changed(struct session *s)
 	pthread_rwlock_unlock(&s->bindings_lock);
 }
 
-void bind_changed(struct session *s, space_t space, uint64_t va, uint64_t len)
+static void take_answer(struct session *s, const struct target_where *answer)
 {
-	pthread_rwlock_wrlock(&s->bindings_lock);
 	for (size_t i = 0; i < s->binding_count; i++) {
 		struct binding *b = &s->bindings[i];
 
-		if (b->process && b->process->space == space &&
-			ranges_overlap(b->page_va, ARCH_PAGE_SIZE, va, len))
-			rebind(s, b);
+		if (b->asked && b->process->space == answer->space &&
+			b->page_va == answer->va)
+			follow(s, b, answer->found ? &answer->page : NULL);
 	}
+}
+
+void bind_where(struct session *s, const struct target_where *answers,
+	unsigned count)
+{
+	if (!count)
+		return;
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (unsigned i = 0; i < count; i++)
+		take_answer(s, &answers[i]);
 	pthread_rwlock_unlock(&s->bindings_lock);
+}
+
+unsigned bind_ask(
+	struct session *s, struct target_where *questions, unsigned max)
+{
+	unsigned count = 0;
+
+	pthread_rwlock_wrlock(&s->bindings_lock);
+	for (size_t i = 0; i < s->binding_count && count < max; i++) {
+		struct binding *b = &s->bindings[i];
+
+		if (!b->unknown || b->asked)
+			continue;
+		b->asked = true;
+		questions[count++] = (struct target_where){
+			.space = b->process->space,
+			.va = b->page_va,
+		};
+	}
+	if (!count)
+		watch(s);
+	pthread_rwlock_unlock(&s->bindings_lock);
+	return count;
 }
 
 void bind_exit(struct session *s, const struct target_process *process)
@@ -388,7 +430,7 @@ void bind_exit(struct session *s, const struct target_process *process)
 			s->bindings[left++] = s->bindings[i];
 	}
 	s->binding_count = left;
-	watch_what_is_left(s);
+	watch(s);
 	left = 0;
 	for (size_t i = 0; i < s->live_count; i++)
 		if (s->live[i] != process)

@@ -140,14 +140,19 @@ void session_destroy(struct session *s)
 	free(s);
 }
 
-static void on_space_changed(void *ctx, struct target_thread *thread,
-	space_t space, uint64_t va, uint64_t len, bool all)
+static void on_spaces_changed(void *ctx, struct target_thread *thread)
 {
 	(void)thread;
-	if (all)
-		bind_all_changed(ctx);
-	else
-		bind_changed(ctx, space, va, len);
+	bind_changed(ctx);
+}
+
+static unsigned on_where(void *ctx, struct target_thread *thread,
+	const struct target_where *answers, unsigned count,
+	struct target_where *questions, unsigned max)
+{
+	(void)thread;
+	bind_where(ctx, answers, count);
+	return bind_ask(ctx, questions, max);
 }
 
 static void on_process_start(void *ctx, struct target_thread *thread,
@@ -313,7 +318,8 @@ int session_run(
 		.access = access_stop,
 		.copy = copy_stop,
 		.emulate = emulate_call,
-		.space_changed = on_space_changed,
+		.spaces_changed = on_spaces_changed,
+		.where = on_where,
 		.process_start = on_process_start,
 		.process_exit = on_process_exit,
 		.ordered = on_ordered,

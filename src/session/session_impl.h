@@ -147,6 +147,9 @@ struct binding {
 	uint32_t first, count; /* in the page */
 	uint64_t offset; /* in the range */
 	bool bound;
+	/* It is not mapped: the target will be, or has been, asked where the
+	 * page leads. Until then it stays bound as it was. */
+	bool unknown, asked;
 	frame_t frame;
 	uint8_t *bytes; /* of the frame; NULL for a device */
 };
@@ -162,7 +165,7 @@ struct session {
 	pthread_rwlock_t bindings_lock;
 	struct binding *bindings;
 	size_t binding_count, binding_capacity;
-	bool watching; /* guarded by it, too */
+	bool watching, asking; /* guarded by it, too */
 	const struct target_process **live; /* guarded by it, too */
 	size_t live_count, live_capacity;
 
@@ -227,9 +230,13 @@ extern _Thread_local struct worker *session_current;
 
 /* bind.c; each takes the bindings lock itself, unless it says otherwise */
 int bind_process(struct session *session, const struct target_process *process);
-void bind_changed(
-	struct session *session, space_t space, uint64_t va, uint64_t len);
-void bind_all_changed(struct session *session);
+/* Look where bindings lead now; what is not mapped is asked about. */
+void bind_changed(struct session *session);
+void bind_where(struct session *session, const struct target_where *answers,
+	unsigned count);
+/* At most max questions; how many. */
+unsigned bind_ask(struct session *session, struct target_where *questions,
+	unsigned max);
 void bind_exit(struct session *session, const struct target_process *process);
 int bind_devices(struct session *session, struct error *err);
 /* A page was open for a while: what it holds now is what it shall hold. */

@@ -19,7 +19,7 @@ const char *target_kind(const struct target *target)
 int target_run(struct target *target, const struct target_handler *handler,
 	struct target_result *out_result, struct error *err)
 {
-	invariant(handler->access && handler->copy && handler->space_changed);
+	invariant(handler->access && handler->copy && handler->spaces_changed);
 	invariant(handler->process_start && handler->process_exit);
 	invariant(handler->report);
 	return target->ops->run(target, handler, out_result, err);
@@ -66,10 +66,10 @@ bool target_find_page(struct target *target, space_t space, uint64_t va,
 	return target->ops->find_page(target, space, va, page);
 }
 
-void target_watch_spaces(struct target *target, bool watch)
+void target_watch_spaces(struct target *target, bool watch, bool asks)
 {
 	if (target->ops->watch_spaces)
-		target->ops->watch_spaces(target, watch);
+		target->ops->watch_spaces(target, watch, asks);
 }
 
 size_t target_read(struct target *target, space_t space, uint64_t va,

@@ -58,6 +58,14 @@ struct target_copy {
 	const struct arch_regs *regs;
 };
 
+/* Where does a page of a space lead, if it is mapped when somebody wants it? */
+struct target_where {
+	space_t space;
+	uint64_t va; /* page aligned */
+	bool found; /* the answer */
+	struct target_page page;
+};
+
 enum target_copy_result {
 	TARGET_COPY_DONE,
 	TARGET_COPY_DENIED,
@@ -99,10 +107,15 @@ struct target_handler {
 	/* May be NULL. */
 	void (*emulate)(void *ctx, struct target_thread *thread,
 		struct target_emulate *emulate);
-	/* Translations in [va, va + len) of space changed, or (all) anywhere
-	 * in any space. thread is where. */
-	void (*space_changed)(void *ctx, struct target_thread *thread,
-		space_t space, uint64_t va, uint64_t len, bool all);
+	/* What addresses lead to changed, in some space. */
+	void (*spaces_changed)(void *ctx, struct target_thread *thread);
+	/* Behind that, behind process_start() and when target_watch_spaces() said
+	 * so, until there are no more questions: what was asked the last
+	 * time is answered; puts the next questions, at most max, into
+	 * questions and returns their number. May be NULL. */
+	unsigned (*where)(void *ctx, struct target_thread *thread,
+		const struct target_where *answers, unsigned count,
+		struct target_where *questions, unsigned max);
 	/* Its mappings exist, it has not run. */
 	void (*process_start)(void *ctx, struct target_thread *thread,
 		const struct target_process *process);
@@ -189,14 +202,13 @@ bool target_translate(struct target *target, space_t space, uint64_t va,
 	enum access_kind kind, struct target_page *page,
 	struct arch_fault *fault);
 
-/* The page that va leads to in space, whatever the rights: also one that user
- * code cannot use yet, because its kernel tells of it first. Any thread. */
+/* The page that va is mapped to in space, whatever the rights. Any thread. */
 bool target_find_page(struct target *target, space_t space, uint64_t va,
 	struct target_page *page);
 
-/* From now on (until told otherwise) the handler's space_changed is called for
- * every change. On return, a page that nobody tells of can be found. */
-void target_watch_spaces(struct target *target, bool watch);
+/* Does the handler want spaces_changed()? And (asks) where() as soon as
+ * possible: before user code meets what is not mapped now. */
+void target_watch_spaces(struct target *target, bool watch, bool asks);
 
 /* Read or write memory of space behind everybody's back, whatever the rights
  * (a debugger's look: makes no events). Returns bytes done, from the start. */

@@ -27,7 +27,7 @@ struct target_ops {
 	bool (*find_page)(struct target *target, space_t space, uint64_t va,
 		struct target_page *page);
 	/* NULL: it always tells */
-	void (*watch_spaces)(struct target *target, bool watch);
+	void (*watch_spaces)(struct target *target, bool watch, bool asks);
 	size_t (*read)(struct target *target, space_t space, uint64_t va,
 		void *bytes, size_t len);
 	size_t (*write)(struct target *target, space_t space, uint64_t va,

@@ -195,21 +195,57 @@ static int64_t call_fault(struct vcpu *vcpu, const struct call *call)
 
 /* ---- memory ---- */
 
+static struct target_where answer_of(
+	struct vmm *vm, const struct custos_where *where)
+{
+	struct target_where answer = {
+		.space = where->cr3,
+		.va = where->va,
+	};
+	uint64_t gpa = where->gpa;
+
+	answer.found = gpa && !(gpa & ARCH_PAGE_MASK) &&
+		vmm_fill_page(vm, gpa, &answer.page);
+	return answer;
+}
+
+/* Pass on what the kernel has answered, and give it the next questions. */
+static int64_t where(struct vcpu *vcpu, uint64_t count)
+{
+	struct target_where answers[CUSTOS_WHERE_MAX];
+	struct target_where questions[CUSTOS_WHERE_MAX];
+	struct custos_where words[CUSTOS_WHERE_MAX];
+	const struct target_handler *handler = vcpu->vm->handler;
+	struct custos_boot_info *info = vmm_boot_info(vcpu->vm);
+	unsigned asked;
+
+	if (!handler->where)
+		return 0;
+	memcpy(words, info->where, sizeof(words));
+	for (uint64_t i = 0; i < count; i++)
+		answers[i] = answer_of(vcpu->vm, &words[i]);
+	asked = handler->where(handler->ctx, &vcpu->thread, answers,
+		(unsigned)count, questions, CUSTOS_WHERE_MAX);
+	for (unsigned i = 0; i < asked; i++)
+		words[i] = (struct custos_where){ questions[i].space,
+			questions[i].va, 0 };
+	memcpy(info->where, words, asked * sizeof(words[0]));
+	return asked;
+}
+
 static int64_t call_space_changed(struct vcpu *vcpu, const struct call *call)
 {
 	const struct target_handler *handler = vcpu->vm->handler;
 
-	if (!call->rdi) {
-		handler->space_changed(
-			handler->ctx, &vcpu->thread, 0, 0, 0, true);
-		return 0;
-	}
-	if (call->rsi > CUSTOS_USER_END ||
-		call->r8 > CUSTOS_USER_END - call->rsi)
-		return -CUSTOS_ERR_ARGUMENT;
-	handler->space_changed(handler->ctx, &vcpu->thread,
-		call->rdi & ARCH_PTE_ADDRESS, call->rsi, call->r8, false);
-	return 0;
+	(void)call;
+	handler->spaces_changed(handler->ctx, &vcpu->thread);
+	return where(vcpu, 0);
+}
+
+static int64_t call_where(struct vcpu *vcpu, const struct call *call)
+{
+	return call->rdi <= CUSTOS_WHERE_MAX ? where(vcpu, call->rdi) :
+					       -CUSTOS_ERR_ARGUMENT;
 }
 
 static int64_t call_emulate(struct vcpu *vcpu, const struct call *call)
@@ -290,6 +326,7 @@ static const struct {
 	[CUSTOS_CALL_MARK] = { "mark", call_mark },
 	[CUSTOS_CALL_EMULATE] = { "emulate", call_emulate },
 	[CUSTOS_CALL_TURN] = { "turn", call_turn },
+	[CUSTOS_CALL_WHERE] = { "where", call_where },
 };
 _Static_assert(sizeof(calls) / sizeof(calls[0]) == CUSTOS_CALL_MAX,
 	"a row for every call");

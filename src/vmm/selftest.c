@@ -173,10 +173,9 @@ static enum target_copy_result on_copy(void *ctx, struct target_thread *thread,
 	return TARGET_COPY_FAULT;
 }
 
-static void on_space_changed(void *ctx, struct target_thread *thread,
-	space_t space, uint64_t va, uint64_t len, bool all)
+static void on_spaces_changed(void *ctx, struct target_thread *thread)
 {
-	(void)ctx, (void)thread, (void)space, (void)va, (void)len, (void)all;
+	(void)ctx, (void)thread;
 }
 
 static void on_process_exit(void *ctx, struct target_thread *thread,
@@ -220,7 +219,7 @@ static int run(struct trial *trial, struct error *err)
 		.ctx = trial,
 		.access = on_access,
 		.copy = on_copy,
-		.space_changed = on_space_changed,
+		.spaces_changed = on_spaces_changed,
 		.process_start = on_start,
 		.process_exit = on_process_exit,
 		.report = on_report,

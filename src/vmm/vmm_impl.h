@@ -171,6 +171,8 @@ void vmm_report_fault(struct vcpu *vcpu, const struct target_process *process,
 
 /* ---- vmm_target.c ---- */
 
+/* In guest memory, hostile. Never NULL. */
+struct custos_boot_info *vmm_boot_info(const struct vmm *vm);
 /* What the guest's kernel says about this CPU; hostile. Never NULL. */
 const struct custos_cpu_state *vmm_cpu_state(const struct vcpu *vcpu);
 

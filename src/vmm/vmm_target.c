@@ -165,17 +165,23 @@ static bool find_page(struct target *target, space_t space, uint64_t va,
 	return vmm_find_page(vmm_of(target), space, va, page);
 }
 
-/* The kernel makes an entry, then looks here; who asked looks at the entries
- * then: one of the two sees the other. */
-static void watch_spaces(struct target *target, bool watch)
+struct custos_boot_info *vmm_boot_info(const struct vmm *vm)
 {
-	struct vmm *vm = vmm_of(target);
 	struct custos_boot_info *info = (void *)vmm_gpa_range(
 		&vm->ram, vm->boot.info, sizeof(*info));
 
 	invariant(info);
-	__atomic_store_n(&info->watch, watch, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return info;
+}
+
+static void watch_spaces(struct target *target, bool watch, bool asks)
+{
+	struct custos_boot_info *info = vmm_boot_info(vmm_of(target));
+
+	__atomic_store_n(&info->watch,
+		(watch ? CUSTOS_WATCH_CHANGES : 0) |
+			(asks ? CUSTOS_WATCH_ASKS : 0),
+		__ATOMIC_SEQ_CST);
 }
 
 static size_t read_memory(struct target *target, space_t space, uint64_t va,
@@ -205,12 +211,7 @@ static space_t thread_space(struct target_thread *thread)
 
 const struct custos_cpu_state *vmm_cpu_state(const struct vcpu *vcpu)
 {
-	const struct vmm *vm = vcpu->vm;
-	const struct custos_boot_info *info = (const void *)vmm_gpa_range(
-		&vm->ram, vm->boot.info, sizeof(*info));
-
-	invariant(info);
-	return &info->cpus[vcpu->thread.index];
+	return &vmm_boot_info(vcpu->vm)->cpus[vcpu->thread.index];
 }
 
 /* The kernel's word for who runs here; its cr3 when it has none. */

@@ -23,7 +23,7 @@ for source in "$work"/*.c; do
 	name=${source##*/}
 	elf=$work/${name%.c}.elf
 	if ! "${CC:-gcc}" -O2 -g -Wall -Wextra -ffreestanding -nostdlib -static \
-		-fno-pie -no-pie -fno-stack-protector -fcf-protection=none \
+		-fno-pie -fno-stack-protector -fcf-protection=none \
 		-I. -Iguest/lib/include -Wl,-T,guest/lib/guest.ld \
 		-Wl,-z,max-page-size=4096 -Wl,--build-id=none \
 		"$CUSTOS_BUILD/guest/crt0.o" "$source" \

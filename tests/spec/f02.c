@@ -191,7 +191,7 @@ static void tell(const char *what, const struct form *form)
 
 static void try_form(const struct form *form)
 {
-	static uint64_t real[SIZE / 8];
+	static uint64_t real[SIZE / 8] __attribute__((aligned(64)));
 	static struct registers a, b;
 	uint64_t *backing = (uint64_t *)WINDOW_2;
 

@@ -11,6 +11,7 @@
 #define CAPS_AT (WINDOW + 8 * PAGE_SIZE)
 #define STORE_PAGES 16
 #define AUDITED 256 /* bytes */
+#define STRING 80
 #define SEEN 64 /* board words: how often each kind was seen */
 
 static uint8_t bytes[STORE_PAGES * PAGE_SIZE];
@@ -47,15 +48,15 @@ static void system_calls(void)
 static void messages(void)
 {
 	struct custos_message message = {
-		.string = DATA_AT + 100, .string_size = 200};
+		.string = DATA_AT + 100, .string_size = STRING};
 
-	memset((void *)(DATA_AT + 100), 0x5a, 200);
+	memset((void *)(DATA_AT + 100), 0x5a, STRING);
 	EXPECT(0, message_send(spec_given(1), &message));
-	memset((void *)(DATA_AT + 100), 0, 200);
-	message.string_size = 200;
+	memset((void *)(DATA_AT + 100), 0, STRING);
+	message.string_size = STRING;
 	EXPECT(0, message_receive(spec_given(1), &message));
-	EXPECT(200, message.string_size);
-	for (unsigned i = 0; i < 200; i++)
+	EXPECT(STRING, message.string_size);
+	for (unsigned i = 0; i < STRING; i++)
 		if (((uint8_t *)DATA_AT)[100 + i] != 0xa5)
 			EXPECT(0xa5, ((uint8_t *)DATA_AT)[100 + i]);
 }
@@ -157,7 +158,7 @@ static int role_use(uint64_t count)
 /* The other side of the messages. */
 static int role_peer(uint64_t argument)
 {
-	static uint8_t string[200];
+	static uint8_t string[STRING];
 	struct custos_message message = {
 		.string = (uint64_t)string, .string_size = sizeof(string)};
 

@@ -42,26 +42,31 @@ static int role_reader(uint64_t argument)
 }
 
 struct world {
-	uint32_t bank, region, reader, faults;
+	uint32_t storage; /* of the endpoints */
+	uint32_t bank, region, reader, faults, keeper;
 };
 
 /* The builder has ended; the reader has the region in its TLB. */
 static void build(struct world *w, uint64_t value)
 {
-	uint32_t endpoint = (uint32_t)endpoint_create(), builder;
+	uint32_t endpoint, builder;
 	struct custos_message message = {.cap_count = 1};
 
+	w->storage = (uint32_t)bank_create(0);
+	endpoint = (uint32_t)object_create(w->storage, CUSTOS_CAP_ENDPOINT);
 	w->bank = (uint32_t)bank_create(0);
 	w->region = cap_slot_alloc();
-	w->faults = (uint32_t)endpoint_create();
+	w->faults = (uint32_t)object_create(w->storage, CUSTOS_CAP_ENDPOINT);
+	w->keeper = (uint32_t)entry_create(w->faults, 1);
 	message.caps[0] = w->region;
 	builder = spec_start("builder", value, 0, CAPS(w->bank, endpoint));
 	EXPECT(0, message_receive(endpoint, &message));
 	EXPECT(0, wait_exit(builder));
+	cap_slot_free(endpoint);
 	EXPECT(true, custos_bank_usage(w->bank, CUSTOS_USAGE_OWN) > PAGES);
 	board[SEEN] = board[ROUND] = 0;
 	w->reader = spec_start_kept("reader", value, spec_last_cpu(),
-		(uint32_t)entry_create(w->faults, 1), CAPS(w->region));
+		w->keeper, CAPS(w->region));
 	spec_wait_word(SEEN, 1);
 }
 
@@ -76,6 +81,11 @@ static void over(struct world *w)
 {
 	EXPECT(0, custos_process_kill(w->reader, 2));
 	EXPECT(2, wait_exit(w->reader));
+	cap_slot_free(w->region);
+	cap_slot_free(w->bank);
+	cap_slot_free(w->faults);
+	cap_slot_free(w->keeper);
+	bank_end(w->storage);
 }
 
 static void destroyed(void)
@@ -123,10 +133,11 @@ static void left_alone(void)
 	sleep_ms(50);
 	reads_again(&w, 2);
 	EXPECT(own, custos_bank_usage(w.bank, CUSTOS_USAGE_OWN));
-	over(&w);
 	EXPECT(CUSTOS_CAP_GPT, cap_type(w.region));
-	bank_end(w.bank);
+	EXPECT(0, custos_process_suspend(w.reader));
+	EXPECT(0, custos_bank_destroy(w.bank));
 	EXPECT(CUSTOS_CAP_NULL, cap_type(w.region));
+	over(&w);
 }
 
 const struct spec_role spec_roles[] = {

@@ -22,6 +22,8 @@ static void fake_destroy(struct target *target)
 	(void)target;
 }
 
+static void answer_all(struct fake_target *fake);
+
 static int fake_run(struct target *target, const struct target_handler *handler,
 	struct target_result *out_result, struct error *err)
 {
@@ -31,6 +33,7 @@ static int fake_run(struct target *target, const struct target_handler *handler,
 	fake->handler = handler;
 	handler->process_start(
 		handler->ctx, &fake->threads[0].thread, &fake->process);
+	answer_all(fake);
 	fake->body(fake, fake->body_ctx);
 	handler->process_exit(
 		handler->ctx, &fake->threads[0].thread, &fake->process, 0);
@@ -109,21 +112,48 @@ static bool fake_translate(struct target *target, space_t space, uint64_t va,
 static bool fake_find_page(struct target *target, space_t space, uint64_t va,
 	struct target_page *page)
 {
-	struct fake_target *fake = fake_of(target);
-	uint64_t index = (va - FAKE_CODE) / 4096;
 	struct arch_fault fault;
 
-	if (index < FAKE_PAGES && fake->hidden[index]) {
-		*page = (struct target_page){ index, fake->pages[index],
-			fake->closed[index] };
-		return !fake->unmapped[index];
-	}
 	return fake_translate(target, space, va, ACCESS_LOAD, page, &fault);
 }
 
-static void fake_watch_spaces(struct target *target, bool watch)
+static void fake_watch_spaces(struct target *target, bool watch, bool asks)
 {
 	fake_of(target)->watching = watch;
+	fake_of(target)->asks = asks;
+}
+
+static void answer(struct fake_target *fake, struct target_where *where)
+{
+	uint64_t index = (where->va - FAKE_CODE) / 4096;
+
+	where->found = index < FAKE_PAGES && !fake->unmapped[index];
+	if (where->found)
+		where->page = (struct target_page){ index, fake->pages[index],
+			fake->closed[index] };
+}
+
+/* Two at a time, as a kernel would do with more. */
+static void answer_all(struct fake_target *fake)
+{
+	struct target_thread *thread = &fake->threads[0].thread;
+	struct target_where answers[2], questions[2] = { 0 };
+	unsigned count = 0;
+
+	do {
+		memcpy(answers, questions, sizeof(answers));
+		for (unsigned i = 0; i < count; i++)
+			answer(fake, &answers[i]);
+		count = fake->handler->where(fake->handler->ctx, thread,
+			answers, count, questions, 2);
+	} while (count);
+}
+
+void fake_target_changed(struct fake_target *fake)
+{
+	fake->handler->spaces_changed(
+		fake->handler->ctx, &fake->threads[0].thread);
+	answer_all(fake);
 }
 
 uint8_t *fake_target_byte(struct fake_target *fake, uint64_t va)

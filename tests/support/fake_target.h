@@ -31,8 +31,8 @@ struct fake_target {
 	struct target_process process, other_process;
 	_Alignas(4096) uint8_t pages[FAKE_PAGES][4096];
 	bool closed[FAKE_PAGES], unmapped[FAKE_PAGES], read_only[FAKE_PAGES];
-	bool hidden[FAKE_PAGES]; /* mapped, but not usable by user code yet */
-	bool watching; /* target_watch_spaces() */
+	bool hidden[FAKE_PAGES]; /* there, but not mapped at the moment */
+	bool watching, asks; /* target_watch_spaces() */
 	struct fake_thread threads[2];
 	const struct target_handler *handler;
 	/* What target_run() does after process_start: the test's body. */
@@ -51,6 +51,9 @@ void fake_target_init(struct fake_target *fake);
  */
 enum target_resume fake_target_run_insn(struct fake_target *fake, unsigned cpu,
 	const void *code, size_t len);
+
+/* What addresses lead to has changed: tell, and answer what is asked. */
+void fake_target_changed(struct fake_target *fake);
 
 /* A data byte by its virtual address. */
 uint8_t *fake_target_byte(struct fake_target *fake, uint64_t va);

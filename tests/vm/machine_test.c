@@ -483,9 +483,11 @@ VM_CODE(hostile,
 	".quad 4, 2, 0, 0, 0x100000000, 0, -2\n"
 	/* process_exit: nobody */
 	".quad 5, 77, 0, 0, 0, 0, -2\n"
-	/* space_changed: outside user memory, wrapping */
-	".quad 6, 4096, 0xffff800000000000, 1, 0, 0, -2\n"
-	".quad 6, 4096, 0x1000, 0xffffffffffffffff, 0, 0, -2\n"
+	/* where: nothing was asked, more than there is room for */
+	".quad 6, 0, 0, 0, 0, 0, 0\n"
+	".quad 12, 0, 0, 0, 0, 0, 0\n"
+	".quad 12, 33, 0, 0, 0, 0, -2\n"
+	".quad 12, 0xffffffffffffffff, 0, 0, 0, 0, -2\n"
 	/* copy: kind, lengths, places */
 	".quad 7, 0, 0x1000, 0x100000000, 8, 4, -2\n"
 	".quad 7, 0, 0x1000, 0x100000000, 0, 0, -2\n"

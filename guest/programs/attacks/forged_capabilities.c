@@ -84,9 +84,11 @@ static void slots_that_are_none(void)
 	uint32_t caps = cap_find("caps"), i;
 
 	for (i = 0; i < 6; i++) {
-		EXPECT(-CUSTOS_E_INVALID_CAP, guest_call(CUSTOS_OP_TIMER_NOW,
-						      (uint32_t)slots[i] ? (uint32_t)slots[i] | 0x80 : 0,
-						      0, 0, 0, 0, 0));
+		uint32_t low = (uint32_t)slots[i];
+
+		EXPECT(-CUSTOS_E_INVALID_CAP,
+			guest_call(CUSTOS_OP_TIMER_NOW, low ? low | 0x80 : 0, 0,
+				0, 0, 0, 0));
 		EXPECT_REFUSED(custos_cappage_copy(
 			caps, caps, slots[i], CUSTOS_RIGHT_ALL));
 		EXPECT_REFUSED(custos_cappage_put(caps, slots[i], caps));

@@ -695,11 +695,11 @@ static void more_aliases_than_are_known(void **state)
 	root = make_node(world.banks[0], 12);
 	space = link_to(root, CUSTOS_RIGHTS_MEMORY);
 	a = make_process(world.banks[1], &space);
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < FRAME_MAPPERS + 8; i++)
 		gpt_put(root, i, &page);
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < FRAME_MAPPERS + 8; i++)
 		assert_true(touch(a, i * PAGE_SIZE, true));
-	for (unsigned i = 0; i < 12; i++)
+	for (unsigned i = 0; i < FRAME_MAPPERS + 8; i++)
 		present += is_present(a, i * PAGE_SIZE);
 	assert_int_equal(present, FRAME_MAPPERS);
 	assert_true(object_destroy(machine_gpa(page.object)));
@@ -746,66 +746,95 @@ static void more_dependents_than_are_known(void **state)
 	teardown(state);
 }
 
-static uint64_t told[8][4];
-static unsigned told_count;
-static uint64_t seen_when_told;
-static const struct process *watched;
-
-static int64_t note_change(enum custos_call call, uint64_t a, uint64_t b,
-	uint64_t c, uint64_t d, uint64_t e)
+/* A page from a keeper that others who share the table do not ask. */
+static void grants_stay_below_their_keeper(void **state)
 {
-	(void)d;
-	(void)e;
-	if (call != CUSTOS_CALL_SPACE_CHANGED)
-		return 0;
-	assert_true(told_count < 8);
-	told[told_count][0] = a;
-	told[told_count][1] = b;
-	told[told_count++][2] = c;
-	seen_when_told = leaf_table(watched, AT);
-	if (seen_when_told) {
-		const uint64_t *table = machine_direct(seen_when_told);
+	struct gpt *region, *root;
+	struct cap endpoint, inner, outer;
+	struct process *a;
+	struct walk way;
 
-		seen_when_told = table[AT >> 12 & 511];
+	begin_banks(state);
+	region = make_region(world.banks[0], 1);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	endpoint = make(world.banks[0], CUSTOS_CAP_ENDPOINT);
+	inner = cap_make(
+		CUSTOS_CAP_ENTRY, CUSTOS_RIGHT_SEND, endpoint.object, 1);
+	outer = inner;
+	outer.payload = 2;
+	root = a->space.object;
+	region->keeper = inner;
+	root->keeper = outer;
+	for (unsigned i = 0; i < 2; i++) {
+		walk(&a->space, slot_at(1), &way);
+		assert_int_equal(way.end, WALK_FAULT);
+		assert_true(space_can_grant(a, slot_at(1), &way, &inner));
+		assert_false(space_can_grant(a, slot_at(1), &way, &outer));
+		assert_true(touch(a, AT, true)); /* now there is a table */
 	}
-	return 0;
+	/* Where nothing is shared below the root it is the root's own. */
+	walk(&a->space, AT * 4, &way);
+	assert_true(space_can_grant(a, AT * 4, &way, &outer));
+	teardown(state);
 }
 
-static void the_monitor_is_told_first(void **state)
+static unsigned told_count, answered;
+static uint64_t asked_cr3, led_to;
+
+static int64_t ask_once(enum custos_call call, uint64_t a, uint64_t b,
+	uint64_t c, uint64_t d, uint64_t e)
+{
+	(void)b;
+	(void)c;
+	(void)d;
+	(void)e;
+	if (call == CUSTOS_CALL_WHERE) {
+		assert_int_equal(a, 1);
+		answered++;
+		led_to = boot_info->where[0].gpa;
+		return 0;
+	}
+	if (call != CUSTOS_CALL_SPACE_CHANGED)
+		return 0;
+	told_count++;
+	boot_info->where[0] = (struct custos_where){asked_cr3, AT, 1};
+	return 1;
+}
+
+/* Where the address leads, not whether it is mapped, is what is told of. */
+static void the_monitor_is_told_what_changes(void **state)
 {
 	struct gpt *region;
-	struct process *a, *b;
+	struct process *a;
 	struct cap null = {0};
+	uint64_t page;
 
 	begin_banks(state);
 	region = make_region(world.banks[0], 4);
-	watched = a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
-	b = make_sharer(world.banks[2], region, CUSTOS_RIGHT_ALL);
-	kernel_machine.hypercall = note_change;
-	told_count = 0;
-	assert_true(touch(a, slot_at(1), true));
+	page = machine_gpa(region->slots[0].object);
+	a = make_sharer(world.banks[1], region, CUSTOS_RIGHT_ALL);
+	asked_cr3 = a->cr3;
+	kernel_machine.hypercall = ask_once;
+	told_count = answered = 0;
+	table_flush();
 	assert_int_equal(told_count, 0); /* nobody wants to know */
-	boot_info->watch = 1;
-	assert_true(touch(a, AT, true));
+	boot_info->watch = CUSTOS_WATCH_CHANGES;
+	table_flush();
 	assert_int_equal(told_count, 1);
-	assert_int_equal(told[0][0], a->cr3);
-	assert_int_equal(told[0][1], AT);
-	assert_int_equal(told[0][2], PAGE_SIZE);
-	/* It was there, and not to be used. */
-	assert_true(seen_when_told & PTE_PRESENT);
-	assert_false(seen_when_told & PTE_USER);
+	assert_int_equal(led_to, page); /* not mapped, and there */
+	table_flush();
+	assert_true(touch(a, AT, true));
+	table_unmap_frame(page);
+	table_flush();
+	assert_int_equal(told_count, 1);
 	gpt_set(region, 0, &null);
 	table_flush();
 	assert_int_equal(told_count, 2);
-	assert_int_equal(told[1][1], AT);
-	assert_int_equal(seen_when_told, 0);
-	/* In two spaces: in any. */
-	assert_true(touch(b, slot_at(1), true));
-	told_count = 0;
-	gpt_set(region, 1, &null);
+	assert_int_equal(led_to, 0);
+	boot_info->watch = CUSTOS_WATCH_CHANGES | CUSTOS_WATCH_ASKS;
 	table_flush();
-	assert_int_equal(told_count, 1);
-	assert_int_equal(told[0][0], 0);
+	assert_int_equal(told_count, 3);
+	assert_int_equal(answered, 3);
 	teardown(state);
 }
 
@@ -821,7 +850,8 @@ int main(void)
 		cmocka_unit_test(a_bank_without_room_makes_no_table),
 		cmocka_unit_test(more_aliases_than_are_known),
 		cmocka_unit_test(more_dependents_than_are_known),
-		cmocka_unit_test(the_monitor_is_told_first),
+		cmocka_unit_test(grants_stay_below_their_keeper),
+		cmocka_unit_test(the_monitor_is_told_what_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

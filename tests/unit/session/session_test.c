@@ -981,47 +981,67 @@ static void map_later_body(struct fake_target *fake, void *ctx)
 
 	assert_false(fake->closed[2]);
 	fake->unmapped[2] = false;
-	fake->handler->space_changed(fake->handler->ctx,
-		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096, false);
+	fake_target_changed(fake);
 	assert_true(fake->closed[2]);
 	GPR(f, RBX) = X + 4096;
 	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
 	fake->unmapped[2] = true;
-	fake->handler->space_changed(fake->handler->ctx,
-		&fake->threads[0].thread, FAKE_SPACE, X + 4096, 4096, false);
+	fake_target_changed(fake);
 	assert_false(fake->closed[2]);
 }
 
-/* The kernel makes the entry, tells, and only then lets user code use it. */
-static void map_hidden_body(struct fake_target *fake, void *ctx)
+/* The page is there long before somebody maps it, and may be unmapped for a
+ * while: it is kept all the time. */
+static void not_mapped_body(struct fake_target *fake, void *ctx)
 {
 	struct fixture *f = ctx;
 
 	assert_true(fake->watching);
+	assert_false(fake->asks);
 	assert_false(fake->closed[2]);
 	fake->unmapped[2] = false;
 	fake->hidden[2] = true;
-	fake->handler->space_changed(fake->handler->ctx,
-		&fake->threads[0].thread, 0, 0, 0, true);
+	fake_target_changed(fake);
 	assert_true(fake->closed[2]);
 	fake->hidden[2] = false;
 	GPR(f, RBX) = X + 4096;
 	assert_int_equal(RUN(f, LOAD_RAX), TARGET_RESUME);
+	fake->hidden[2] = true;
+	fake_target_changed(fake);
+	assert_true(fake->closed[2]);
 	fake->unmapped[2] = true;
-	fake->handler->space_changed(fake->handler->ctx,
-		&fake->threads[0].thread, 0, 0, 0, true);
+	fake_target_changed(fake);
 	assert_false(fake->closed[2]);
 }
 
-static void a_page_is_kept_before_user_code_can_use_it(void **state)
+static void a_page_is_kept_while_it_is_not_mapped(void **state)
 {
 	struct fixture *f = *state;
 
 	keep(f, "0x402000+8", &f->keeper);
 	f->rig.fake->unmapped[2] = true;
-	go(f, map_hidden_body);
+	go(f, not_mapped_body);
 	assert_int_equal(f->keeper.count, 1);
+	assert_int_equal(f->rig.summary.missed, 0);
 	assert_false(f->rig.fake->watching);
+}
+
+static void pages_nobody_has_mapped_yet_are_kept_body(
+	struct fake_target *fake, void *ctx)
+{
+	(void)ctx;
+	for (unsigned i = 2; i < 7; i++)
+		assert_true(fake->closed[i]);
+}
+
+static void pages_nobody_has_mapped_yet_are_kept(void **state)
+{
+	struct fixture *f = *state;
+
+	keep(f, "0x402000+0x5000", &f->keeper);
+	for (unsigned i = 2; i < 7; i++)
+		f->rig.fake->hidden[i] = true;
+	go(f, pages_nobody_has_mapped_yet_are_kept_body);
 }
 
 static void not_watching_body(struct fake_target *fake, void *ctx)
@@ -1572,7 +1592,8 @@ int main(void)
 		TEST(a_store_that_slipped_past_is_found),
 		TEST(memory_is_checked_on_demand),
 		TEST(a_range_follows_its_mappings),
-		TEST(a_page_is_kept_before_user_code_can_use_it),
+		TEST(a_page_is_kept_while_it_is_not_mapped),
+		TEST(pages_nobody_has_mapped_yet_are_kept),
 		TEST(nobody_is_told_of_spaces_when_nothing_follows_them),
 		TEST(the_kernels_copies_are_accesses_too),
 		TEST(a_copy_has_the_stack_of_the_call),
