@@ -54,11 +54,13 @@ static void loads_and_stores(
 		"access", scale, spec_last_cpu(), CAPS(node));
 	uint64_t seq;
 	int64_t frames;
+	uint32_t stale;
 
 	spec_expect(endpoint, CUSTOS_MESSAGE_ACCESS, &m);
 	check_first(&m);
 	frames = spec_frames(spawned_bank(a));
 	seq = m.access.seq;
+	stale = (uint32_t)cap_copy(m.resume, CUSTOS_RIGHT_ALL);
 	EXPECT(0, custos_resume_done(m.resume));
 	EXPECT(-CUSTOS_E_STALE, custos_resume_done(m.resume));
 	for (uint64_t i = 0; i < scale; i++) {
@@ -67,8 +69,10 @@ static void loads_and_stores(
 		EXPECT(0, memcmp(m.access.value, &i, 8));
 		EXPECT(true, m.access.seq > seq);
 		seq = m.access.seq;
+		EXPECT(-CUSTOS_E_STALE, custos_resume_done(stale));
 		EXPECT(0, custos_resume_done(m.resume));
 	}
+	cap_slot_free(stale);
 	EXPECT(frames, spec_frames(spawned_bank(a)));
 	for (unsigned size = 1; size <= 8; size *= 2) {
 		spec_expect(endpoint, CUSTOS_MESSAGE_ACCESS, &m);
