@@ -373,7 +373,9 @@ static int split_for(struct mapping *map, struct gpt *gpt, unsigned slot,
 	while (both.from >> (l2v + LOG_SLOTS) !=
 		(both.to - 1) >> (l2v + LOG_SLOTS))
 		l2v += LOG_SLOTS;
-	invariant(l2v < gpt->l2v);
+	/* An entry, which has no parts, in the way of smaller slots. */
+	if (l2v >= gpt->l2v)
+		return -CUSTOS_E_REQUEST;
 	error = insert_node(gpt, slot, map->bank, l2v,
 		both.from >> (l2v + LOG_SLOTS) << (l2v + LOG_SLOTS), &node);
 	if (!error)
@@ -596,13 +598,14 @@ static bool is_range_of(const struct gpt *gpt, uint64_t va, uint64_t length)
 }
 
 /* An entry has no parts: one slot must hold all of it. */
-static bool fits(const struct cap *memory, uint64_t va, uint64_t length)
+static bool fits(const struct gpt *gpt, const struct cap *memory, uint64_t va,
+	uint64_t length)
 {
 	unsigned l2v = CUSTOS_GPT_L2V_MIN;
 
 	if (memory->type != CUSTOS_CAP_ENTRY)
 		return true;
-	while (l2v < CUSTOS_GPT_L2V_MAX && UINT64_C(1) << l2v < length)
+	while (l2v < gpt->l2v && UINT64_C(1) << l2v < length)
 		l2v += CUSTOS_GPT_L2V_STEP;
 	return !(va & ((UINT64_C(1) << l2v) - 1)) &&
 	       length <= UINT64_C(1) << l2v;
@@ -620,7 +623,7 @@ int64_t gpt_map(struct gpt *gpt, uint64_t va, const struct cap *memory,
 	struct cap part;
 	int64_t result;
 
-	if (!is_range_of(gpt, va, length) || !fits(memory, va, length) ||
+	if (!is_range_of(gpt, va, length) || !fits(gpt, memory, va, length) ||
 		(int64_t)offset < 0 ||
 		!memory_window(memory, offset, length, rights, &part))
 		return -CUSTOS_E_REQUEST;

@@ -404,6 +404,31 @@ static void refused_memory_leaves_nothing(void **state)
 		-CUSTOS_E_LIMIT);
 }
 
+/* Which has no parts: of smaller slots none can hold it. */
+static void an_entry_is_not_cut(void **state)
+{
+	struct gpt *small = make_node(bank_root(), 12);
+	struct gpt *large = make_node(bank_root(), 18);
+	uint64_t endpoint = bank_alloc(bank_root(), FRAME_ENDPOINT);
+	struct cap entry;
+
+	(void)state;
+	endpoint_begin(endpoint);
+	entry = cap_make(CUSTOS_CAP_ENTRY, CUSTOS_RIGHT_SEND,
+		machine_direct(endpoint), 1);
+	assert_int_equal(gpt_map(small, 0, &entry, 0, 3 * PAGE_SIZE,
+				 CUSTOS_RIGHTS_MEMORY),
+		-CUSTOS_E_REQUEST);
+	assert_int_equal(small->slots[0].type, CUSTOS_CAP_NULL);
+	assert_int_equal(gpt_map(large, 0, &entry, 0, 3 * PAGE_SIZE,
+				 CUSTOS_RIGHTS_MEMORY),
+		0);
+	large->slots[0] = link_to(small);
+	assert_int_equal(gpt_map(large, 0, &entry, 0, 3 * PAGE_SIZE,
+				 CUSTOS_RIGHTS_MEMORY),
+		-CUSTOS_E_REQUEST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +437,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_guard_shows_nothing_in_front, setup, teardown),
 		cmocka_unit_test_setup_teardown(map_low, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			an_entry_is_not_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			map_across_big_slots, setup, teardown),
 		cmocka_unit_test_setup_teardown(map_high, setup, teardown),
