@@ -130,18 +130,20 @@ static bool can_ask(const struct process *process, const struct cap *entry)
 
 void keep_stay_or_end(struct process *process)
 {
-	uint64_t vector = process->keep.vector;
+	struct keep *keep = &process->keep;
+	bool is_current = cpu_this()->current == process;
 
-	if (!process->stays) {
-		process_end_faulted(process, vector);
-		return;
-	}
-	if (cpu_this()->current == process) {
+	if (!process->stays && is_current) {
+		process_end_faulted(process, keep->vector);
+	} else if (!process->stays) {
+		keep->ends = keep->goes_on = true;
+		sched_go_on(process);
+	} else if (is_current) {
 		sched_block(process, PROCESS_FAULTED, NULL);
-		return;
+	} else {
+		list_remove(&process->link);
+		process->state = PROCESS_FAULTED;
 	}
-	list_remove(&process->link);
-	process->state = PROCESS_FAULTED;
 }
 
 void keep_tell_fault(struct process *process, enum custos_fault_code code,
@@ -295,7 +297,7 @@ void keep_forget(struct process *process)
 {
 	keep_take_answer(process);
 	process->keep.goes_on = process->keep.again = false;
-	process->keep.undoes = false;
+	process->keep.undoes = process->keep.ends = false;
 	process->keep.failed = 0;
 	process->has_reply = false;
 	keep_call_over(process);
@@ -303,7 +305,7 @@ void keep_forget(struct process *process)
 
 void keep_registers_set(struct process *process)
 {
-	process->keep.goes_on = false;
+	process->keep.goes_on = process->keep.ends = false;
 	process_emulate(process)->served_count = 0;
 	process_emulate(process)->open_count = 0;
 }

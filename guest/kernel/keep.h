@@ -60,6 +60,7 @@ struct keep {
 	bool goes_on;	  /* its instruction is under way: keep_go_on */
 	bool again;	  /* a stepper wants to see the next instruction, too */
 	bool undoes;	  /* the step is to be undone first */
+	bool ends;	  /* nobody answers for its fault: goes_on to its end */
 	uint8_t failed;	  /* the fault to go on with; 0: none */
 	uint8_t position; /* of who is asked, among those who can be */
 	uint8_t hold;	  /* index of the hold the question is about */
@@ -226,7 +227,8 @@ int64_t keep_fail(struct process *process, enum custos_fault_code code,
 bool keep_ask_stepped(struct process *process);
 /* The instruction is complete, or failed. */
 void keep_over(struct process *process);
-/* Nobody answers for its fault. */
+/* Nobody answers for its fault. One that is not current ends when it is chosen
+ * to run: ends that bring others about must not pile up on the stack. */
 void keep_stay_or_end(struct process *process);
 /* A blocked process goes on with its instruction, or makes its call again. */
 void keep_run_on(struct process *process);

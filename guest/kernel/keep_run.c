@@ -210,6 +210,10 @@ void keep_go_on(struct process *process)
 	struct keep *keep = &process->keep;
 
 	keep->goes_on = false;
+	if (keep->ends) {
+		process_end_faulted(process, keep->vector);
+		return;
+	}
 	if (keep->undoes)
 		undo(process);
 	if (keep->failed)

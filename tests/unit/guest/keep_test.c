@@ -185,6 +185,7 @@ static void fault_ends_or_stays(void **state)
 	assert_int_equal(rig_answer(w.keeper, CUSTOS_OP_RESUME_FAULT,
 				 CUSTOS_FAULT_ACCESS_VIOLATION, 0, 0),
 		0);
+	assert_false(rig_run(A));
 	assert_int_equal(A->state, PROCESS_ENDED);
 	assert_int_equal(A->exit_code, CUSTOS_EXIT_MEMORY);
 	start(B, CUSTOS_ACCESS_STORE, 1);
@@ -491,6 +492,36 @@ static void end_of_the_endpoint_is_passing(void **state)
 	assert_int_equal(answer(CUSTOS_OP_RESUME_DONE), -CUSTOS_E_STALE);
 }
 
+/* Each keeps the next one, and all end with the first; on one small stack. */
+static void ends_do_not_pile_up(void **state)
+{
+	struct endpoint *before = NULL, *endpoint;
+	struct process *chain[15];
+	const unsigned count = sizeof(chain) / sizeof(chain[0]);
+
+	(void)state;
+	for (unsigned i = 0; i < count; i++, before = endpoint) {
+		endpoint = rig_object(CUSTOS_CAP_ENDPOINT);
+		chain[i] = rig_process();
+		endpoint_set_recipient(endpoint, chain[i]);
+		if (!before)
+			continue;
+		chain[i]->keeper = rig_cap(CUSTOS_CAP_ENTRY, before, 0);
+		rig_set_insn(
+			chain[i], CUSTOS_ACCESS_LOAD, RIG_WINDOW, 8, 0);
+		assert_false(rig_step(chain[i]));
+		assert_int_equal(chain[i]->state, PROCESS_ASKING);
+	}
+	process_kill(chain[0], 1);
+	assert_int_equal(chain[1]->state, PROCESS_READY);
+	assert_int_equal(chain[2]->state, PROCESS_ASKING);
+	for (unsigned i = 1; i < count; i++) {
+		assert_false(rig_run(chain[i]));
+		assert_int_equal(chain[i]->state, PROCESS_ENDED);
+		assert_int_equal(chain[i]->exit_code, CUSTOS_EXIT_MEMORY);
+	}
+}
+
 /* ---- halves, banks, faults of processes ---- */
 
 static void halves_are_bound(void **state)
@@ -577,6 +608,7 @@ static void faults_go_to_the_processs_keeper(void **state)
 	assert_int_equal(w.message.words[1], CUSTOS_FAULT_EXCEPTION);
 	assert_int_equal(w.message.words[2], 6);
 	assert_int_equal(answer(CUSTOS_OP_RESUME_PASS), 0);
+	assert_false(rig_run(A));
 	assert_int_equal(A->state, PROCESS_ENDED);
 	assert_int_equal(A->exit_code, CUSTOS_EXIT_ILLEGAL);
 }
@@ -601,6 +633,7 @@ int main(void)
 		TEST(end_of_the_stepped_is_told),
 		TEST(end_of_the_keeper_is_passing),
 		TEST(end_of_the_endpoint_is_passing),
+		TEST(ends_do_not_pile_up),
 		TEST(halves_are_bound),
 		TEST(banks_ask_when_they_are_empty),
 		TEST(faults_go_to_the_processs_keeper),
