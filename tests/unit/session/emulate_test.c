@@ -354,7 +354,7 @@ TEST(code_that_ends_before_a_missing_page_is_enough)
 	assert_int_equal(kernel.e.need.va, end);
 	assert_int_equal(kernel.e.need.size, 13);
 	assert_int_equal(kernel.e.insn_size, 2);
-	serve("\x03");
+	serve("\x03\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90");
 	assert_int_equal(call(), CUSTOS_EMULATE_DONE);
 	assert_int_equal(kernel.e.insn_size, 3);
 }
