@@ -485,9 +485,9 @@ VM_CODE(hostile,
 	".quad 5, 77, 0, 0, 0, 0, -2\n"
 	/* where: nothing was asked, more than there is room for */
 	".quad 6, 0, 0, 0, 0, 0, 0\n"
-	".quad 12, 0, 0, 0, 0, 0, 0\n"
-	".quad 12, 33, 0, 0, 0, 0, -2\n"
-	".quad 12, 0xffffffffffffffff, 0, 0, 0, 0, -2\n"
+	".quad 13, 0, 0, 0, 0, 0, 0\n"
+	".quad 13, 33, 0, 0, 0, 0, -2\n"
+	".quad 13, 0xffffffffffffffff, 0, 0, 0, 0, -2\n"
 	/* copy: kind, lengths, places */
 	".quad 7, 0, 0x1000, 0x100000000, 8, 4, -2\n"
 	".quad 7, 0, 0x1000, 0x100000000, 0, 0, -2\n"
@@ -508,6 +508,10 @@ VM_CODE(hostile,
 	".quad 10, 77, 0x100000000, 1, 0, 0, -2\n"
 	/* emulate: nobody who would do it */
 	".quad 11, 0x100000000, 0, 0, 0, 0, -1\n"
+	/* turn: no such question; nobody keeps an order: go on */
+	".quad 12, 2, 0, 0, 0, 0, -2\n"
+	".quad 12, 0xffffffffffffffff, 0, 0, 0, 0, -2\n"
+	".quad 12, 1, 0, 0, 0, 0, 1\n"
 	".quad 0x1000");
 
 static void hostile_hypercalls_are_refused(void **state)
