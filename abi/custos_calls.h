@@ -11,6 +11,8 @@
 #ifndef CUSTOS_ABI_CALLS_H
 #define CUSTOS_ABI_CALLS_H
 
+#include <stdbool.h>
+
 #include "abi/custos_abi.h"
 
 #define CUSTOS_RIGHT_READ 0x01u
@@ -213,6 +215,14 @@ struct custos_access {
 #define CUSTOS_ACCESS_SYSCALL_STORE 8u
 #define CUSTOS_ACCESS_IPC_SRC 9u
 #define CUSTOS_ACCESS_IPC_DST 10u
+
+static inline bool custos_access_is_store(unsigned kind)
+{
+	return kind == CUSTOS_ACCESS_STORE || kind == CUSTOS_ACCESS_RMW_STORE ||
+	       kind == CUSTOS_ACCESS_CSTORE ||
+	       kind == CUSTOS_ACCESS_SYSCALL_STORE ||
+	       kind == CUSTOS_ACCESS_IPC_DST;
+}
 
 #define CUSTOS_STEPPED_MAX 8
 

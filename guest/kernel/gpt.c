@@ -177,7 +177,7 @@ static struct range extent(const struct cap *cap, uint64_t slot_span)
 	return range;
 }
 
-static struct gpt *make_node(struct bank *bank, unsigned l2v)
+struct gpt *gpt_make(struct bank *bank, unsigned l2v)
 {
 	uint64_t gpa = bank_alloc(bank, FRAME_GPT);
 	struct gpt *gpt;
@@ -226,7 +226,7 @@ static int insert_node(struct gpt *gpt, unsigned slot, struct bank *bank,
 	unsigned l2v, uint64_t base, struct gpt **out)
 {
 	const struct cap *old = &gpt->slots[slot];
-	struct gpt *node = make_node(bank, l2v);
+	struct gpt *node = gpt_make(bank, l2v);
 	struct cap link;
 
 	if (!node)

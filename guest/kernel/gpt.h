@@ -12,6 +12,8 @@
 
 struct process;
 
+struct bank;
+
 #define GPT_DEPENDENTS 64
 
 /* A table some entries of which were made by walking through the node. */
@@ -35,6 +37,9 @@ struct gpt {
 };
 
 _Static_assert(sizeof(struct gpt) <= PAGE_SIZE, "one frame");
+
+/* An empty node whose slots span 2^l2v bytes each; NULL: refused. */
+struct gpt *gpt_make(struct bank *bank, unsigned l2v);
 
 /* Bytes it spans. */
 uint64_t gpt_span(const struct gpt *gpt);

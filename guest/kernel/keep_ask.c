@@ -39,16 +39,7 @@ unsigned keep_rights(unsigned kind)
 
 bool keep_is_store(unsigned kind)
 {
-	switch (kind) {
-	case CUSTOS_ACCESS_STORE:
-	case CUSTOS_ACCESS_RMW_STORE:
-	case CUSTOS_ACCESS_CSTORE:
-	case CUSTOS_ACCESS_SYSCALL_STORE:
-	case CUSTOS_ACCESS_IPC_DST:
-		return true;
-	default:
-		return false;
-	}
+	return custos_access_is_store(kind);
 }
 
 static bool is_kept(const struct walk *way, unsigned need)

@@ -36,19 +36,6 @@ static uint64_t frames_of(uint64_t length)
 	return all;
 }
 
-static struct gpt *make_node(struct bank *bank, unsigned l2v)
-{
-	uint64_t gpa = bank_alloc(bank, FRAME_GPT);
-	struct gpt *gpt;
-
-	if (!gpa)
-		return NULL;
-	gpt_begin(gpa);
-	gpt = machine_direct(gpa);
-	gpt->l2v = (uint8_t)l2v;
-	return gpt;
-}
-
 /* The node that holds the page of the address, made with all above it. */
 static struct gpt *make_leaf(struct gpt *gpt, struct bank *bank, uint64_t at)
 {
@@ -58,7 +45,7 @@ static struct gpt *make_leaf(struct gpt *gpt, struct bank *bank, uint64_t at)
 
 		if (!slot->type) {
 			struct gpt *node =
-				make_node(bank, gpt->l2v - LOG_SLOTS);
+				gpt_make(bank, gpt->l2v - LOG_SLOTS);
 			struct cap link;
 
 			if (!node)
@@ -147,7 +134,7 @@ static int64_t begin(
 
 	if (!bank_can(bank, frames_of(length) + (length > PAGE_SIZE)))
 		return -CUSTOS_E_LIMIT;
-	top = make_node(bank, top_l2v(length));
+	top = gpt_make(bank, top_l2v(length));
 	if (!top)
 		return -CUSTOS_E_LIMIT;
 	process->made = cap_make(

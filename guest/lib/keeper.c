@@ -285,16 +285,7 @@ int64_t keeper_run_for(struct keeper *keeper, uint32_t process)
 
 bool keeper_is_store(const struct custos_access *access)
 {
-	switch (access->kind) {
-	case CUSTOS_ACCESS_STORE:
-	case CUSTOS_ACCESS_RMW_STORE:
-	case CUSTOS_ACCESS_CSTORE:
-	case CUSTOS_ACCESS_SYSCALL_STORE:
-	case CUSTOS_ACCESS_IPC_DST:
-		return true;
-	default:
-		return false;
-	}
+	return custos_access_is_store(access->kind);
 }
 
 const char *keeper_kind_name(unsigned kind)

@@ -86,13 +86,7 @@ static void replay_fini(struct replay *replay)
 	session_destroy(run->session);
 	target_destroy(run->target);
 	replay_check_destroy(replay->check);
-	range_set_destroy(run->ranges);
-	run_close_keepers(run);
-	stats_destroy(run->stats);
-	names_destroy(run->names);
-	for (unsigned i = 0; i < run->image_count; i++)
-		image_close(run->images[i]);
-	image_close(run->kernel);
+	run_close_tables(run);
 	run_options_free(&run->options);
 	free(replay->processes);
 	trace_query_close(&replay->query);
@@ -111,10 +105,7 @@ int cmd_replay(int argc, char **argv)
 	if (run->options.again)
 		run->world = &run_live;
 	run_status_init(run);
-	run->names = names_create();
-	run->ranges = range_set_create();
-	run->stats = stats_create();
-	if (!run->names || !run->ranges || !run->stats)
+	if (!run_create_tables(run))
 		code = run_fail(run, "out of memory");
 	else if (trace_query_open(&replay.query, "replay", run->options.trace))
 		code = replay_all(&replay);

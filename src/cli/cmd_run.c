@@ -449,12 +449,16 @@ static int run_all(struct run *run)
 	return closed ? closed : code;
 }
 
-static void run_fini(struct run *run)
+bool run_create_tables(struct run *run)
 {
-	run_close_sink(run);
-	run_close_record(run, CLI_FAILED);
-	session_destroy(run->session);
-	target_destroy(run->target);
+	run->names = names_create();
+	run->ranges = range_set_create();
+	run->stats = stats_create();
+	return run->names && run->ranges && run->stats;
+}
+
+void run_close_tables(struct run *run)
+{
 	range_set_destroy(run->ranges);
 	run_close_keepers(run);
 	stats_destroy(run->stats);
@@ -462,6 +466,15 @@ static void run_fini(struct run *run)
 	for (unsigned i = 0; i < run->image_count; i++)
 		image_close(run->images[i]);
 	image_close(run->kernel);
+}
+
+static void run_fini(struct run *run)
+{
+	run_close_sink(run);
+	run_close_record(run, CLI_FAILED);
+	session_destroy(run->session);
+	target_destroy(run->target);
+	run_close_tables(run);
 	run_close_system(run);
 	run_options_free(&run->options);
 }
@@ -483,10 +496,7 @@ int cmd_run(int argc, char **argv)
 	}
 	run_catch_signals();
 	run_status_init(&run);
-	run.names = names_create();
-	run.ranges = range_set_create();
-	run.stats = stats_create();
-	if (run.names && run.ranges && run.stats)
+	if (run_create_tables(&run))
 		code = run_all(&run);
 	else
 		code = run_fail(&run, "out of memory");

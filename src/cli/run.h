@@ -98,6 +98,10 @@ struct run {
 /* As cmd_fail(), under the name of the command. */
 int run_fail(const struct run *run, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Names, ranges and counts, empty; false: no memory. Closed with the keepers
+ * and images that came to them. */
+bool run_create_tables(struct run *run);
+void run_close_tables(struct run *run);
 /* Exit codes: CLI_OK to go on; what is wrong has been said. */
 int run_open_image(
 	const struct run *run, const char *path, struct image **out);

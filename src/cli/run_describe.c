@@ -21,7 +21,7 @@ uint64_t run_hash_file(const char *path)
 
 	if (fd < 0)
 		return 0;
-	if (!fstat(fd, &st) && st.st_size > 0) {
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size > 0) {
 		bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
 			fd, 0);
 		if (bytes != MAP_FAILED) {

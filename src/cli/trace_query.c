@@ -2,17 +2,16 @@
 #include "cli/trace_query.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/cmd.h"
+#include "cli/run_describe.h"
 #include "trace/trace_format.h"
 
 #define DAMAGE_SHOWN 3
@@ -90,34 +89,13 @@ int trace_bad_option(const char *verb)
 
 /* ---- programs that are still there ---- */
 
-static uint64_t hash_file(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint64_t hash = 0;
-	struct stat st;
-	void *bytes;
-
-	if (fd < 0)
-		return 0;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size > 0) {
-		bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
-			fd, 0);
-		if (bytes != MAP_FAILED) {
-			hash = trace_hash(bytes, (size_t)st.st_size);
-			munmap(bytes, (size_t)st.st_size);
-		}
-	}
-	close(fd);
-	return hash;
-}
-
 static void open_images(struct trace_query *q)
 {
 	for (uint32_t i = 0; i < q->meta->program_count; i++) {
 		const struct trace_program *p = &q->meta->programs[i];
 
 		if (p->path && *p->path && p->hash &&
-			hash_file(p->path) == p->hash &&
+			run_hash_file(p->path) == p->hash &&
 			image_open(p->path, &q->images[i], NULL))
 			q->images[i] = NULL;
 	}

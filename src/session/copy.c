@@ -45,26 +45,6 @@ static struct access describe(struct worker *w, const struct copying *c,
 	};
 }
 
-static enum verdict_kind show(struct worker *w, struct event *event)
-{
-	const struct access *a = &event->access;
-	struct step_piece piece = {
-		.offset = a->offset,
-		.size = a->kept_count,
-		.kind = a->kind,
-		.old_bytes = a->old_bytes + a->kept_first,
-		.new_bytes = a->new_bytes ? a->new_bytes + a->kept_first : NULL,
-	};
-	struct step_report report = {
-		.next_ip = a->ip,
-		.times = 1,
-		.pieces = &piece,
-		.count = 1,
-	};
-
-	return event_ask_stepped(w, event, &report);
-}
-
 /* Take what the keeper said into the bytes to be copied. */
 static void apply(struct copying *c, const struct event *event)
 {
@@ -100,7 +80,8 @@ static enum carried ask_piece(struct worker *w, struct copying *c,
 	}
 	carried = access_ask(w, &event);
 	if (carried == CARRIED_STEP) {
-		enum verdict_kind answer = show(w, &event);
+		enum verdict_kind answer = event_ask_stepped_alone(
+			w, &event, event.access.ip);
 
 		carried = CARRIED_DONE;
 		if (answer == VERDICT_DENY)

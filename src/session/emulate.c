@@ -232,22 +232,8 @@ static void undo_step(struct session *s, struct emulated *p,
  * doing it. */
 static enum carried show_event(struct worker *w, struct event *event)
 {
-	const struct access *a = &event->access;
-	struct step_piece piece = {
-		.offset = a->offset,
-		.size = a->kept_count,
-		.kind = a->kind,
-		.old_bytes = a->old_bytes + a->kept_first,
-		.new_bytes = a->new_bytes ? a->new_bytes + a->kept_first : NULL,
-	};
-	struct step_report report = {
-		.next_ip = exec_regs(w->exec)->rip,
-		.times = 1,
-		.pieces = &piece,
-		.count = 1,
-	};
-
-	switch (event_ask_stepped(w, event, &report)) {
+	switch (event_ask_stepped_alone(
+		w, event, exec_regs(w->exec)->rip)) {
 	case VERDICT_DENY:
 		event->outcome = OUTCOME_DENY;
 		w->fault = event->verdict.fault;

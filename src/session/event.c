@@ -637,3 +637,24 @@ enum verdict_kind event_ask_stepped(struct worker *w, struct event *event,
 	event_say_verdict(w, event);
 	return event->verdict.kind;
 }
+
+enum verdict_kind event_ask_stepped_alone(
+	struct worker *w, struct event *event, uint64_t next_ip)
+{
+	const struct access *a = &event->access;
+	struct step_piece piece = {
+		.offset = a->offset,
+		.size = a->kept_count,
+		.kind = a->kind,
+		.old_bytes = a->old_bytes + a->kept_first,
+		.new_bytes = a->new_bytes ? a->new_bytes + a->kept_first : NULL,
+	};
+	struct step_report report = {
+		.next_ip = next_ip,
+		.times = 1,
+		.pieces = &piece,
+		.count = 1,
+	};
+
+	return event_ask_stepped(w, event, &report);
+}

@@ -296,6 +296,9 @@ void event_record(struct worker *worker, struct event *event,
 /* Show the keeper that wanted a step what came of it; its answer. */
 enum verdict_kind event_ask_stepped(struct worker *worker, struct event *event,
 	const struct step_report *report);
+/* The same for an instruction that did nothing but this access. */
+enum verdict_kind event_ask_stepped_alone(
+	struct worker *worker, struct event *event, uint64_t next_ip);
 void event_keeper_failed(struct worker *worker, const struct event *event,
 	enum keeper_status status, const struct error *err);
 /* To people: that and why it was stopped or denied; nothing else. */
