@@ -18,22 +18,7 @@
 #include "base/error.h"
 #include "tests/support/tests.h"
 #include "tests/support/trace_random.h"
-
-static char path[64];
-
-static int setup(void **state)
-{
-	(void)state;
-	snprintf(path, sizeof(path), "/tmp/custos-damage-%d", (int)getpid());
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	unlink(path);
-	return 0;
-}
+#include "tests/unit/trace/trace_file.h"
 
 static uint64_t now_ns(void)
 {
@@ -41,16 +26,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static struct trace_reader *open_trace(void)
-{
-	struct trace_reader *reader;
-	struct error err = { 0 };
-
-	if (trace_reader_open(path, &reader, &err))
-		fail_msg("%s", err.text);
-	return reader;
 }
 
 /* ---- files that are damaged ---- */

@@ -2,41 +2,14 @@
 /* START and INPUTS: what it takes to repeat a run. */
 #include <custos/trace.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "tests/support/tests.h"
 #include "tests/support/trace_random.h"
+#include "tests/unit/trace/trace_file.h"
 #include "trace/trace_start.h"
-
-static char path[64];
-
-static int setup(void **state)
-{
-	(void)state;
-	snprintf(path, sizeof(path), "/tmp/custos-start-%d", (int)getpid());
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	unlink(path);
-	return 0;
-}
-
-static struct trace_reader *open_trace(void)
-{
-	struct trace_reader *reader;
-	struct error err = { 0 };
-
-	if (trace_reader_open(path, &reader, &err))
-		fail_msg("%s", err.text);
-	return reader;
-}
 
 static const char *const args[] = { "prog", "two words", "" };
 static const struct trace_start_range ranges[] = {

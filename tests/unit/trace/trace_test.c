@@ -7,37 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/error.h"
 #include "tests/support/tests.h"
 #include "tests/support/trace_random.h"
-
-static char path[64];
-
-static int setup(void **state)
-{
-	(void)state;
-	snprintf(path, sizeof(path), "/tmp/custos-trace-%d", (int)getpid());
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	unlink(path);
-	return 0;
-}
-
-static struct trace_reader *open_trace(void)
-{
-	struct trace_reader *reader;
-	struct error err = { 0 };
-
-	if (trace_reader_open(path, &reader, &err))
-		fail_msg("%s", err.text);
-	return reader;
-}
+#include "tests/unit/trace/trace_file.h"
 
 static void same_bytes(const uint8_t *a, const uint8_t *b, size_t size)
 {
