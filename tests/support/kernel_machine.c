@@ -231,3 +231,17 @@ void kernel_teardown(void)
 {
 	free(kernel_machine.block);
 }
+
+int kernel_test_setup(void **state)
+{
+	(void)state;
+	kernel_setup();
+	return 0;
+}
+
+int kernel_test_teardown(void **state)
+{
+	(void)state;
+	kernel_teardown();
+	return 0;
+}

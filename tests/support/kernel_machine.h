@@ -43,4 +43,16 @@ void kernel_setup(void);
 void kernel_setup_ram(uint64_t ram_size);
 void kernel_teardown(void);
 
+/* The same, as CMocka calls them. */
+int kernel_test_setup(void **state);
+int kernel_test_teardown(void **state);
+
+/* A test on a kernel that has just booted; the second one's setup boots it. */
+#define KERNEL_TEST(function)                                                  \
+	cmocka_unit_test_setup_teardown(                                       \
+		function, kernel_test_setup, kernel_test_teardown)
+#define KERNEL_TEST_AFTER(setup, function)                                     \
+	cmocka_unit_test_setup_teardown(                                       \
+		function, setup, kernel_test_teardown)
+
 #endif

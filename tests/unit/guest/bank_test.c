@@ -9,20 +9,6 @@
 #include "tests/support/kernel_machine.h"
 #include "tests/support/tests.h"
 
-static int setup(void **state)
-{
-	(void)state;
-	kernel_setup();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	kernel_teardown();
-	return 0;
-}
-
 static struct bank *child_of(struct bank *parent, uint64_t limit)
 {
 	struct bank *child = NULL;
@@ -193,21 +179,14 @@ static void ends_meet(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			every_bank_above_counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			limits_hold_along_the_chain, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			an_empty_machine_is_no_bank_s_fault, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			trees_have_a_depth, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			destroyed_banks_give_everything_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_bank_that_ends_gives_no_more, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			removed_banks_leave_it_to_the_parent, setup, teardown),
-		cmocka_unit_test_setup_teardown(ends_meet, setup, teardown),
+		KERNEL_TEST(every_bank_above_counts),
+		KERNEL_TEST(limits_hold_along_the_chain),
+		KERNEL_TEST(an_empty_machine_is_no_bank_s_fault),
+		KERNEL_TEST(trees_have_a_depth),
+		KERNEL_TEST(destroyed_banks_give_everything_back),
+		KERNEL_TEST(a_bank_that_ends_gives_no_more),
+		KERNEL_TEST(removed_banks_leave_it_to_the_parent),
+		KERNEL_TEST(ends_meet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,13 +36,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	kernel_teardown();
-	return 0;
-}
-
 static int64_t call(uint64_t op, uint64_t slot, uint64_t a, uint64_t b)
 {
 	uint64_t *gpr = process->frame.gpr;
@@ -190,19 +183,13 @@ static void a_weak_page_weakens(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			memory_alone_is_confined, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			entries_call_unless_the_way_forbids, setup, teardown),
-		cmocka_unit_test_setup_teardown(keepers_call, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			what_can_be_loaded_counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			cycles_are_too_large, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			same_means_all_of_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_weak_page_weakens, setup, teardown),
+		KERNEL_TEST_AFTER(setup, memory_alone_is_confined),
+		KERNEL_TEST_AFTER(setup, entries_call_unless_the_way_forbids),
+		KERNEL_TEST_AFTER(setup, keepers_call),
+		KERNEL_TEST_AFTER(setup, what_can_be_loaded_counts),
+		KERNEL_TEST_AFTER(setup, cycles_are_too_large),
+		KERNEL_TEST_AFTER(setup, same_means_all_of_it),
+		KERNEL_TEST_AFTER(setup, a_weak_page_weakens),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

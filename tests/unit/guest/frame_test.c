@@ -18,20 +18,6 @@ struct held {
 	unsigned frames;
 };
 
-static int setup(void **state)
-{
-	(void)state;
-	kernel_setup();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	kernel_teardown();
-	return 0;
-}
-
 /* All zeros, then filled, so that giving it twice would be seen. */
 static void claim(uint64_t gpa, unsigned frames)
 {
@@ -169,15 +155,11 @@ static void counts_add_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			every_frame_is_given_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			runs_come_back_after_exhaustion, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_given_frame_is_another_object, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			numbers_lead_there_and_back, setup, teardown),
-		cmocka_unit_test_setup_teardown(counts_add_up, setup, teardown),
+		KERNEL_TEST(every_frame_is_given_once),
+		KERNEL_TEST(runs_come_back_after_exhaustion),
+		KERNEL_TEST(a_given_frame_is_another_object),
+		KERNEL_TEST(numbers_lead_there_and_back),
+		KERNEL_TEST(counts_add_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,13 +32,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	kernel_teardown();
-	return 0;
-}
-
 static uint32_t any(uint32_t limit)
 {
 	seed ^= seed << 13;
@@ -432,30 +425,19 @@ static void an_entry_is_not_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			windows_show_their_part, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_guard_shows_nothing_in_front, setup, teardown),
-		cmocka_unit_test_setup_teardown(map_low, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			an_entry_is_not_cut, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			map_across_big_slots, setup, teardown),
-		cmocka_unit_test_setup_teardown(map_high, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			what_is_mapped_is_only_cut, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			map_refuses_nonsense, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			map_into_a_cycle_ends, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			split_keeps_what_is_there, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_refused_split_changes_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			memory_is_made_in_pieces, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			refused_memory_leaves_nothing, setup, teardown),
+		KERNEL_TEST_AFTER(setup, windows_show_their_part),
+		KERNEL_TEST_AFTER(setup, a_guard_shows_nothing_in_front),
+		KERNEL_TEST_AFTER(setup, map_low),
+		KERNEL_TEST_AFTER(setup, an_entry_is_not_cut),
+		KERNEL_TEST_AFTER(setup, map_across_big_slots),
+		KERNEL_TEST_AFTER(setup, map_high),
+		KERNEL_TEST_AFTER(setup, what_is_mapped_is_only_cut),
+		KERNEL_TEST_AFTER(setup, map_refuses_nonsense),
+		KERNEL_TEST_AFTER(setup, map_into_a_cycle_ends),
+		KERNEL_TEST_AFTER(setup, split_keeps_what_is_there),
+		KERNEL_TEST_AFTER(setup, a_refused_split_changes_nothing),
+		KERNEL_TEST_AFTER(setup, memory_is_made_in_pieces),
+		KERNEL_TEST_AFTER(setup, refused_memory_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

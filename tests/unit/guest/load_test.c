@@ -10,20 +10,6 @@
 #include "tests/support/space_check.h"
 #include "tests/support/tests.h"
 
-static int setup(void **state)
-{
-	(void)state;
-	kernel_setup();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	kernel_teardown();
-	return 0;
-}
-
 static struct custos_segment *segment(unsigned i)
 {
 	return &boot_info->modules[0].segments[i];
@@ -152,12 +138,9 @@ static void a_refused_process_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			everything_is_in_its_place, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			programs_may_lie_anywhere, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_refused_process_leaves_nothing, setup, teardown),
+		KERNEL_TEST(everything_is_in_its_place),
+		KERNEL_TEST(programs_may_lie_anywhere),
+		KERNEL_TEST(a_refused_process_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
