@@ -26,6 +26,18 @@ static char letter(enum access_kind kind)
 				      'L';
 }
 
+/* A random trace as text. */
+static FILE *export(struct rig *rig, uint64_t seed, const char *format)
+{
+	FILE *f;
+
+	rig_init(rig, seed);
+	assert_int_equal(rig_export(rig, format), CLI_OK);
+	f = fopen(rig->out, "r");
+	assert_non_null(f);
+	return f;
+}
+
 static void expect_line(FILE *f, const char *expected)
 {
 	char line[128];
@@ -46,12 +58,8 @@ static void lackey_says_what_the_trace_says(void **state)
 	for (uint64_t seed = 1; seed <= EXPORT_SEEDS; seed++) {
 		char line[128];
 		struct rig rig;
-		FILE *f;
+		FILE *f = export(&rig, seed, "lackey");
 
-		rig_init(&rig, seed);
-		assert_int_equal(rig_export(&rig, "lackey"), CLI_OK);
-		f = fopen(rig.out, "r");
-		assert_non_null(f);
 		while (rig_next(&rig)) {
 			const struct access *a = &rig.record.access;
 			bool fetch = a->kind == ACCESS_FETCH;
@@ -80,12 +88,8 @@ static void din_says_what_the_trace_says(void **state)
 	for (uint64_t seed = 1; seed <= EXPORT_SEEDS; seed++) {
 		char line[128];
 		struct rig rig;
-		FILE *f;
+		FILE *f = export(&rig, seed, "din");
 
-		rig_init(&rig, seed);
-		assert_int_equal(rig_export(&rig, "din"), CLI_OK);
-		f = fopen(rig.out, "r");
-		assert_non_null(f);
 		while (rig_next(&rig))
 			for (uint32_t i = 0; i < pieces(&rig); i++) {
 				struct access_lane p = piece(&rig, i);
@@ -112,12 +116,8 @@ static void memtrace_says_what_the_trace_says(void **state)
 	for (uint64_t seed = 1; seed <= EXPORT_SEEDS; seed++) {
 		char line[128];
 		struct rig rig;
-		FILE *f;
+		FILE *f = export(&rig, seed, "memtrace");
 
-		rig_init(&rig, seed);
-		assert_int_equal(rig_export(&rig, "memtrace"), CLI_OK);
-		f = fopen(rig.out, "r");
-		assert_non_null(f);
 		expect_line(f, "Format: <instr address>,<(r)ead/(w)rite>,"
 			       "<data size>,<data address>\n");
 		while (rig_next(&rig))
@@ -153,6 +153,14 @@ static int import(const char *from, const char *to, bool fetches)
 
 	optind = 0;
 	return trace_import_run(fetches ? 6 : 5, argv);
+}
+
+static void name_files(struct rig *rig)
+{
+	snprintf(rig->trace, sizeof(rig->trace), "/tmp/custos-import-%d",
+		(int)getpid());
+	snprintf(rig->out, sizeof(rig->out), "/tmp/custos-import-%d.text",
+		(int)getpid());
 }
 
 static void check_range(const struct rig *rig)
@@ -256,10 +264,7 @@ static void lackey_as_valgrind_writes_it(void **state)
 	struct rig rig = { 0 };
 
 	(void)state;
-	snprintf(rig.trace, sizeof(rig.trace), "/tmp/custos-import-%d",
-		(int)getpid());
-	snprintf(rig.out, sizeof(rig.out), "/tmp/custos-import-%d.text",
-		(int)getpid());
+	name_files(&rig);
 	write_text(rig.out, lackey_text);
 	assert_int_equal(import(rig.out, rig.trace, true), CLI_OK);
 	rig_open(&rig);
@@ -285,10 +290,7 @@ static void scattered_addresses(void **state)
 	FILE *f;
 
 	(void)state;
-	snprintf(rig.trace, sizeof(rig.trace), "/tmp/custos-import-%d",
-		(int)getpid());
-	snprintf(rig.out, sizeof(rig.out), "/tmp/custos-import-%d.text",
-		(int)getpid());
+	name_files(&rig);
 	f = fopen(rig.out, "w");
 	assert_non_null(f);
 	for (uint64_t i = 0; i < 5000; i++)
