@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripts: whatever they are, they load or are refused, and answer or fail. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/invariant.h"
 #include "keeper/script.h"
+#include "tests/fuzz/script_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void print_nothing(void *ctx, const char *text, size_t len)
-{
-	(void)ctx;
-	(void)text;
-	(void)len;
-}
 
 static struct keeper *open_script(const uint8_t *data, size_t size)
 {
@@ -26,14 +17,9 @@ static struct keeper *open_script(const uint8_t *data, size_t size)
 	};
 	struct keeper *keeper = NULL;
 	struct error err = { 0 };
-	char path[64];
-	FILE *file;
+	char path[SCRIPT_PATH_MAX];
 
-	snprintf(path, sizeof(path), "/dev/shm/custos-fuzz-%d", (int)getpid());
-	file = fopen(path, "w");
-	invariant(file);
-	fwrite(data, 1, size, file);
-	fclose(file);
+	write_script(path, data, size);
 	if (script_open(path, &options, &keeper, &err))
 		invariant(err.text[0]);
 	unlink(path);

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptions: whatever they are, they are refused with a sentence, or become
  * steps that the guest's own check finds good. */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/invariant.h"
 #include "guest/programs/system/description.c"
 #include "keeper/script_system.h"
+#include "tests/fuzz/script_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void print_nothing(void *ctx, const char *text, size_t len)
-{
-	(void)ctx;
-	(void)text;
-	(void)len;
-}
 
 /* Programs are not opened: an image is nobody's here. */
 static void use(struct system *system)
@@ -54,14 +46,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	struct system *system = NULL;
 	struct error err = { 0 };
-	char path[64];
-	FILE *file;
+	char path[SCRIPT_PATH_MAX];
 
-	snprintf(path, sizeof(path), "/dev/shm/custos-fuzz-%d", (int)getpid());
-	file = fopen(path, "w");
-	invariant(file);
-	fwrite(data, 1, size, file);
-	fclose(file);
+	write_script(path, data, size);
 	if (script_system_read(path, &options, &system, &err))
 		invariant(err.text[0]);
 	else
