@@ -11,15 +11,50 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cli/replay_queue.h"
 #include "tests/support/trace_random.c" /* seeds */
 #include "trace/trace_codec.h"
 #include "trace/trace_filter.h"
 #include "trace/trace_format.h"
 #include "trace/trace_memory.h"
 #include "trace/trace_names.h"
+#include "trace/trace_start.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* One of a whole run, with what it takes to repeat it. */
+static void write_run(const char *path)
+{
+	static const char *const args[] = { "prog", "arg" };
+	static const struct trace_start_range range = { 1, true, "uart" };
+	static const struct trace_start start = { "/", 1 << 20, 1, "k", 7, args,
+		2, &range, 1 };
+	struct trace_meta meta = trace_random_meta;
+	struct trace_writer *writer;
+	struct trace_random random;
+
+	meta.start = &start;
+	trace_random_init(&random, 99);
+	if (trace_writer_open(path, &meta, NULL, &writer, NULL))
+		exit(1);
+	for (unsigned i = 0; i < 60; i++) {
+		const struct trace_record *r = trace_random_next(&random);
+		const struct trace_input input = {
+			.kind = 1 + i % (TRACE_INPUT_KIND_MAX - 1),
+			.seq = r->access.seq,
+			.range = r->access.range,
+			.answer = 1 + i % 5,
+			.bytes = (const uint8_t *)"bytes",
+			.size = i % 6,
+			.cpu = i % 3,
+		};
+
+		trace_writer_input(writer, &input);
+		trace_writer_add(writer, r, &trace_random_names);
+	}
+	trace_writer_close(writer, 0, NULL);
+}
 
 /* A few small traces into the corpus, the last argument. */
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -30,7 +65,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		char path[4096];
 
 		snprintf(path, sizeof(path), "%s/seed-%u", corpus, i);
-		trace_random_write(path, i + 1, i * i);
+		if (i)
+			trace_random_write(path, i + 1, i * i);
+		else
+			write_run(path);
 	}
 	return 0;
 }
@@ -104,6 +142,49 @@ static void read_everything(struct trace_reader *reader)
 	__asm__ volatile("" : : "r"(sum)); /* it was read */
 }
 
+/* As whoever repeats a run reads it. */
+static void repeat(struct trace_reader *reader)
+{
+	struct replay_queue *queue = replay_queue_create(reader);
+	const struct trace_record *r;
+	const struct trace_input *input;
+	uint32_t cpu;
+	uint64_t sum = 0;
+
+	if (!queue)
+		abort();
+	while ((r = replay_queue_peek(queue, 0))) {
+		for (size_t n = 0; (input = replay_queue_answer(
+				queue, r, TRACE_INPUT_ANSWER, n));
+			n++)
+			sum += input->size ? input->bytes[0] : 0;
+		sum += replay_queue_step(queue, r->access.seq);
+		if (replay_queue_turn(queue, &cpu))
+			replay_queue_take_turn(queue);
+		r = sum & 1 ? replay_queue_access(queue) :
+			      replay_queue_event(queue);
+		replay_queue_take(queue, r ? r : replay_queue_peek(queue, 0));
+		while ((input = replay_queue_input(queue)))
+			sum += input->size ? input->bytes[0] : 0;
+	}
+	replay_queue_destroy(queue);
+	__asm__ volatile("" : : "r"(sum));
+}
+
+static void read_inputs(struct trace_reader *reader)
+{
+	const struct trace_start *start = trace_reader_meta(reader)->start;
+	struct trace_input input;
+	uint64_t sum = start ? strlen(start->directory) : 0;
+
+	for (uint32_t i = 0; start && i < start->arg_count; i++)
+		sum += strlen(start->args[i]);
+	while (trace_reader_input(reader, &input, NULL) == 1)
+		for (uint32_t i = 0; i < input.size; i++)
+			sum += input.bytes[i];
+	__asm__ volatile("" : : "r"(sum));
+}
+
 static void read_file(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("trace", MFD_CLOEXEC);
@@ -120,6 +201,11 @@ static void read_file(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (!trace_reader_open(path, &reader, NULL)) {
 		read_everything(reader);
+		read_inputs(reader);
+		trace_reader_close(reader);
+	}
+	if (!trace_reader_open(path, &reader, NULL)) {
+		repeat(reader);
 		trace_reader_close(reader);
 	}
 	free(bytes);
@@ -149,6 +235,7 @@ static void read_tables(uint8_t what, const uint8_t *data, size_t size)
 	struct pack_in in = { data, data + size, false };
 	struct trace_meta meta = { 0 };
 	struct trace_names_table names = { .meta = &meta };
+	struct trace_input input;
 	uint64_t sum = 0;
 
 	if (what == 1) {
@@ -157,6 +244,11 @@ static void read_tables(uint8_t what, const uint8_t *data, size_t size)
 		trace_names_unpack(&names, &in);
 	} else if (what == 3) {
 		trace_memory_unpack(&in, visit, &sum);
+	} else if (what == 5) {
+		trace_start_destroy(trace_start_unpack(&in));
+	} else if (what == 6) {
+		while (in.at < in.end && trace_input_unpack(&in, &input) >= 0)
+			sum += input.size ? input.bytes[0] : 0;
 	} else {
 		trace_filter_stored(data, size, 1, size * 37, 64);
 		trace_filter_bound(data, size, 1, size * 37, 64);
