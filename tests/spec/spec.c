@@ -15,7 +15,7 @@ unsigned spec_failures(void)
 	return (unsigned)board[BOARD_FAILURES];
 }
 
-void spec_fail(const char *file, int line, const char *what, int64_t got,
+void expect_fail(const char *file, int line, const char *what, int64_t got,
 	int64_t wanted)
 {
 	if (__atomic_fetch_add(&board[BOARD_FAILURES], 1, __ATOMIC_SEQ_CST) >

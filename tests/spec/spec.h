@@ -10,6 +10,8 @@
 
 #include <custos/guest_keeper.h>
 
+#include "guest/programs/testing.h"
+
 /* ---- a row's own ---- */
 
 struct spec_role {
@@ -27,18 +29,7 @@ void spec_test(uint64_t scale);
 /* What was tried, for the table. */
 void spec_size(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-void spec_fail(const char *file, int line, const char *what, int64_t got,
-	int64_t wanted);
 unsigned spec_failures(void);
-
-#define EXPECT(wanted, expression)                                             \
-	do {                                                                   \
-		int64_t got_ = (int64_t)(expression);                          \
-		int64_t wanted_ = (int64_t)(wanted);                           \
-		if (got_ != wanted_)                                           \
-			spec_fail(__FILE__, __LINE__, #expression, got_,       \
-				wanted_);                                      \
-	} while (0)
 
 /* ---- processes ---- */
 
@@ -59,10 +50,6 @@ uint32_t spec_start_kept(const char *role, uint64_t argument, uint32_t cpu,
 	uint32_t keeper, const uint32_t *caps, uint32_t count);
 uint32_t spec_given(unsigned i);
 
-#define CAPS(...)                                                              \
-	((const uint32_t[]){__VA_ARGS__}),                                     \
-		sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)
-
 uint32_t spec_last_cpu(void);
 
 /* Until it does that; fails after ten seconds. */
@@ -76,7 +63,6 @@ void spec_wait_word(unsigned word, uint64_t value);
 #define WINDOW UINT64_C(0x10000000)
 #define WINDOW_2 UINT64_C(0x20000000)
 #define WINDOW_3 UINT64_C(0x30000000)
-#define RIGHTS_RW (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE)
 
 uint32_t spec_bank(void);
 

@@ -7,7 +7,7 @@ uint32_t attack_bank;
 
 static unsigned failures;
 
-void attack_fail(const char *file, int line, const char *what, int64_t got,
+void expect_fail(const char *file, int line, const char *what, int64_t got,
 	int64_t wanted)
 {
 	failures++;

@@ -8,8 +8,9 @@
 #ifndef CUSTOS_ATTACK_H
 #define CUSTOS_ATTACK_H
 
-#include <custos/guest.h>
 #include <custos/guest_keeper.h>
+
+#include "guest/programs/testing.h"
 
 /* ---- an attack's own ---- */
 
@@ -24,18 +25,6 @@ void attack(void);
 
 /* ---- what it may use ---- */
 
-void attack_fail(const char *file, int line, const char *what, int64_t got,
-	int64_t wanted);
-
-#define EXPECT(wanted, expression)                                             \
-	do {                                                                   \
-		int64_t got_ = (int64_t)(expression);                          \
-		int64_t wanted_ = (int64_t)(wanted);                           \
-		if (got_ != wanted_)                                           \
-			attack_fail(__FILE__, __LINE__, #expression, got_,     \
-				wanted_);                                      \
-	} while (0)
-
 /* Below zero, whatever it is. */
 #define EXPECT_REFUSED(expression) EXPECT(true, (int64_t)(expression) < 0)
 
@@ -47,15 +36,11 @@ uint32_t attack_object(enum custos_captype type);
 /* A node whose slots are pages, mapped at WINDOW with these rights. */
 #define WINDOW UINT64_C(0x10000000)
 #define WINDOW_2 UINT64_C(0x20000000)
-#define RIGHTS_RW (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE)
 uint32_t attack_node(unsigned l2v);
 void attack_map(uint32_t memory, uint64_t va, uint64_t length, uint32_t rights);
 
 /* Start a role with capabilities "0", "1", ..; attack_given(i) finds them. Its
  * bank is its own. Attackers run on the last CPU. */
-#define CAPS(...)                                                              \
-	((const uint32_t[]){__VA_ARGS__}),                                     \
-		sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)
 uint32_t attack_start(const char *role, uint64_t argument, const uint32_t *caps,
 	uint32_t count);
 uint32_t attack_start_new(const char *role, uint64_t argument,

@@ -14,7 +14,7 @@ static const struct role *const roles[] = {
 
 static unsigned failures;
 
-void test_fail(const char *file, int line, const char *what, int64_t got,
+void expect_fail(const char *file, int line, const char *what, int64_t got,
 	int64_t wanted)
 {
 	failures++;

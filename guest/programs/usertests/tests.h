@@ -8,7 +8,7 @@
 #ifndef CUSTOS_USERTESTS_H
 #define CUSTOS_USERTESTS_H
 
-#include "guest/lib/include/custos/guest.h"
+#include "guest/programs/testing.h"
 
 struct test {
 	const char *name;
@@ -27,19 +27,6 @@ extern const struct test cap_tests[], process_tests[], memory_tests[],
 extern const struct role process_roles[], memory_roles[], endpoint_roles[],
 	state_roles[];
 
-/* Record a failed expectation and go on. */
-void test_fail(const char *file, int line, const char *what, int64_t got,
-	int64_t wanted);
-
-#define EXPECT(wanted, expression)                                             \
-	do {                                                                   \
-		int64_t got_ = (int64_t)(expression);                          \
-		int64_t wanted_ = (int64_t)(wanted);                           \
-		if (got_ != wanted_)                                           \
-			test_fail(__FILE__, __LINE__, #expression, got_,       \
-				wanted_);                                      \
-	} while (0)
-
 /* A slot of a child of this program in that role, with one capability named
  * "given" unless given is 0. Ends the tests when it cannot be started. */
 uint32_t test_child(
@@ -54,7 +41,5 @@ int64_t test_run_child(const char *role, const char *argument);
 /* Addresses where tests may map. */
 #define WINDOW UINT64_C(0x20000000)
 #define WINDOW_PAGES 600
-
-#define RIGHTS_RW (CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE)
 
 #endif
