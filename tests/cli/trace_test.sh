@@ -210,8 +210,8 @@ flip() # OFFSET
 		tr '\000-\377' '\001-\377\000'
 	tail -c +$(($1 + 2)) "$trace"
 }
-for eighth in 4 3 5 2 6; do
-	flip $((size * eighth / 8)) >"$work/flipped"
+for part in $(seq 1 31); do
+	flip $((size * part / 32)) >"$work/flipped"
 	run trace print "$work/flipped"
 	cat "$work/out" "$work/err" | grep -q "flipped: chunk" && break
 done
