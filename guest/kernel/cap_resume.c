@@ -73,30 +73,35 @@ static unsigned rights_of(uint64_t argument)
 	return argument > UINT32_MAX ? 0 : (unsigned)argument;
 }
 
-int64_t resume_call_step(const struct call *call)
+/* check() for an answer with a capability, which the first argument names. */
+static int64_t check_with(const struct call *call, const struct cap **out)
 {
-	const struct cap *page = cap_find(call->caller, call->args[0]);
 	int64_t error = check(call);
 
-	if (error)
-		return error;
-	if (!page)
-		return -CUSTOS_E_INVALID_CAP;
-	return keep_reply_step(
-		call->cap->object, page, rights_of(call->args[1]));
+	*out = cap_find(call->caller, call->args[0]);
+	if (!error && !*out)
+		error = -CUSTOS_E_INVALID_CAP;
+	return error;
+}
+
+int64_t resume_call_step(const struct call *call)
+{
+	const struct cap *page;
+	int64_t error = check_with(call, &page);
+
+	return error ? error
+		     : keep_reply_step(call->cap->object, page,
+			       rights_of(call->args[1]));
 }
 
 int64_t resume_call_grant(const struct call *call)
 {
-	const struct cap *page = cap_find(call->caller, call->args[0]);
-	int64_t error = check(call);
+	const struct cap *page;
+	int64_t error = check_with(call, &page);
 
-	if (error)
-		return error;
-	if (!page)
-		return -CUSTOS_E_INVALID_CAP;
-	return keep_reply_grant(call->cap->object, page,
-		rights_of(call->args[1]), call->args[2] != 0);
+	return error ? error
+		     : keep_reply_grant(call->cap->object, page,
+			       rights_of(call->args[1]), call->args[2] != 0);
 }
 
 int64_t resume_call_continue(const struct call *call)
@@ -115,14 +120,10 @@ int64_t resume_call_rollback(const struct call *call)
 
 int64_t resume_call_cap(const struct call *call)
 {
-	const struct cap *cap = cap_find(call->caller, call->args[0]);
-	int64_t error = check(call);
+	const struct cap *cap;
+	int64_t error = check_with(call, &cap);
 
-	if (error)
-		return error;
-	if (!cap)
-		return -CUSTOS_E_INVALID_CAP;
-	return keep_reply_cap(call->cap->object, cap);
+	return error ? error : keep_reply_cap(call->cap->object, cap);
 }
 
 int64_t resume_call_reply(const struct call *call)

@@ -188,7 +188,6 @@ int64_t keep_reply_cap(struct process *process, const struct cap *cap);
 
 bool keep_is_call(const struct process *process);
 unsigned keep_rights(unsigned kind); /* of an access, CUSTOS_RIGHT_* */
-bool keep_is_store(unsigned kind);
 uint64_t keep_new_seq(void);
 /* Begin to say what is asked. */
 struct custos_access *keep_begin_access(

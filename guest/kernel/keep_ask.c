@@ -32,14 +32,9 @@ unsigned keep_rights(unsigned kind)
 	case CUSTOS_ACCESS_RMW_STORE:
 		return CUSTOS_RIGHT_READ | CUSTOS_RIGHT_WRITE;
 	default:
-		return keep_is_store(kind) ? CUSTOS_RIGHT_WRITE
+		return custos_access_is_store(kind) ? CUSTOS_RIGHT_WRITE
 					   : CUSTOS_RIGHT_READ;
 	}
-}
-
-bool keep_is_store(unsigned kind)
-{
-	return custos_access_is_store(kind);
 }
 
 static bool is_kept(const struct walk *way, unsigned need)

@@ -28,7 +28,7 @@ static bool matches(const struct custos_emulate_served *served, uint64_t va,
 {
 	return served->va == va && served->size == size &&
 	       served->kind == kind &&
-	       (!keep_is_store(kind) || is_equal(served->data, bytes, size));
+	       (!custos_access_is_store(kind) || is_equal(served->data, bytes, size));
 }
 
 /* Calls that are made again come by in the same order. */
@@ -95,7 +95,7 @@ static void move(
 static bool copy_served(struct process *process, uint64_t va, uint8_t *bytes,
 	uint64_t size, unsigned kind)
 {
-	bool store = keep_is_store(kind);
+	bool store = custos_access_is_store(kind);
 	struct custos_emulate_served *served =
 		find_served(process, va, bytes, size, kind);
 	uint8_t *page;
@@ -127,7 +127,7 @@ static int64_t begin_piece(struct process *process, uint64_t va,
 	process->keep.cursor = 0;
 	access = keep_begin_access(process, va, size, kind);
 	access->ip = process->frame.rip - 2;
-	if (keep_is_store(kind) && size)
+	if (custos_access_is_store(kind) && size)
 		machine_copy(access->value, bytes, size);
 	return 0;
 }
@@ -135,7 +135,7 @@ static int64_t begin_piece(struct process *process, uint64_t va,
 static int64_t copy_piece(struct process *process, uint64_t va, uint8_t *bytes,
 	uint64_t size, unsigned kind)
 {
-	bool store = keep_is_store(kind);
+	bool store = custos_access_is_store(kind);
 	uint64_t gpa;
 	int64_t error;
 

@@ -66,7 +66,7 @@ int64_t keep_reply_value(
 	const struct keep *keep = &process->keep;
 	const struct custos_access *access = &keep->access;
 
-	if (keep->question != KEEP_ACCESS || keep_is_store(access->kind) ||
+	if (keep->question != KEEP_ACCESS || custos_access_is_store(access->kind) ||
 		!size || size > access->size)
 		return -CUSTOS_E_REQUEST;
 	if (keep_is_call(process) && size != access->size)
@@ -106,7 +106,7 @@ int64_t keep_reply_done(struct process *process)
 		keep->access.kind == CUSTOS_ACCESS_FETCH)
 		return -CUSTOS_E_REQUEST;
 	return serve(process,
-		keep_is_store(keep->access.kind) ? keep->access.value : zeros,
+		custos_access_is_store(keep->access.kind) ? keep->access.value : zeros,
 		keep->access.size);
 }
 
@@ -239,7 +239,7 @@ static void step_copy(
 	const struct custos_access *access = &keep->access;
 	struct custos_emulate *e = process_emulate(process);
 	uint8_t *bytes = page + (access->va & PAGE_MASK);
-	bool store = keep_is_store(access->kind);
+	bool store = custos_access_is_store(access->kind);
 
 	e->stepped_count = 1;
 	e->stepped[0].va = access->va;

@@ -54,7 +54,7 @@ static void begin_need(struct process *process)
 			? e->insn_size
 			: sizeof(access->insn));
 	machine_copy(access->insn, e->insn, access->insn_size);
-	if (!keep_is_store(e->need.kind))
+	if (!custos_access_is_store(e->need.kind))
 		return;
 	machine_copy(access->value, e->need.value, size);
 	machine_copy(access->old, e->need.old, size);

@@ -65,12 +65,6 @@ void space_forget(struct process *process)
 	table_flush();
 }
 
-bool space_is_range(uint64_t va, uint64_t length)
-{
-	return length && !((va | length) & PAGE_MASK) && va >= PAGE_SIZE &&
-	       va < CUSTOS_USER_END && length <= CUSTOS_USER_END - va;
-}
-
 static unsigned index_in(unsigned level, uint64_t va)
 {
 	return va >> table_shift(level) & (TABLE_ENTRIES - 1);

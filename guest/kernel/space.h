@@ -29,9 +29,6 @@ uint64_t space_where(uint64_t cr3, uint64_t va);
 /* Forget every translation of the process: its root changed, or it ends. */
 void space_forget(struct process *process);
 
-/* Whether [va, va + length) is a nonempty range of whole user pages. */
-bool space_is_range(uint64_t va, uint64_t length);
-
 /*
  * Make the translation of va that ends in the frame at gpa with rights
  * (CUSTOS_RIGHT_READ, WRITE, EXEC), as found by walk. gpa is walk->gpa, or a

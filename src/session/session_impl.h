@@ -181,7 +181,6 @@ struct session {
 	size_t ordered_count;
 
 	struct worker *workers[64]; /* by thread index; made at first stop */
-	pthread_mutex_t workers_mutex;
 	atomic_bool stopping;
 
 	_Atomic uint64_t seq;

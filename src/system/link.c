@@ -60,25 +60,3 @@ void system_each_link(const struct system *system,
 	link_ref(system, o, o->pays, "pays", fn, ctx);
 	link_ref(system, o, o->bank, "bank", fn, ctx);
 }
-
-struct search {
-	const struct system_object *to;
-	bool found;
-};
-
-static void look(void *ctx, const struct system_link *link)
-{
-	struct search *search = ctx;
-
-	search->found |= link->to == search->to;
-}
-
-bool system_is_used(
-	const struct system *system, const struct system_object *object)
-{
-	struct search search = { object, false };
-
-	for (uint32_t i = 0; i < system->count; i++)
-		system_each_link(system, system->objects[i], look, &search);
-	return search.found;
-}

@@ -223,9 +223,6 @@ typedef void (*system_link_fn)(void *ctx, const struct system_link *link);
 /* Those that begin at object. */
 void system_each_link(const struct system *system,
 	const struct system_object *object, system_link_fn fn, void *ctx);
-/* Does anything lead there? */
-bool system_is_used(
-	const struct system *system, const struct system_object *object);
 
 void system_print(const struct system *system, struct buf *out);
 void system_print_json(const struct system *system, struct buf *out);
